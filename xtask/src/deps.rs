@@ -1,0 +1,106 @@
+//! `deps`: who may use whom, and what may come in from outside.
+//!
+//! The tables stand here, each entry with its reason; the rules that read them stand one by one in
+//! `deps/`. All of them see the graph that `cargo metadata` reports and the members' own manifests.
+
+mod arrows;
+mod banned;
+mod doubled;
+mod graph;
+mod licences;
+mod manifests;
+mod purity;
+mod spdx;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::finding::Finding;
+use graph::Graph;
+
+/// Each member and the members it may use, bottom-up. The same holds for its tests and benchmarks:
+/// a test that reaches upwards ties the lower crate to the upper one just as well.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("proto", &[]),
+    ("wire", &[]),
+    ("store", &["proto"]),
+    ("raft", &["proto", "store"]),
+    ("replication", &["proto"]),
+    ("gateway", &["proto", "raft", "wire"]),
+    ("node", &["proto", "wire", "store", "raft", "replication", "gateway"]),
+    ("sim", &["proto", "wire", "store", "raft", "replication", "gateway", "node"]),
+    ("benches", &["proto", "wire", "store", "node", "sim"]),
+    ("xtask", &[]),
+];
+
+/// Members whose normal dependencies bring no runtime and start no thread: what is absent from the
+/// tree cannot be called. They are synchronous, so production and simulation run the same code.
+const PURE: &[&str] = &["proto", "replication", "store"];
+
+/// Crates that run tasks or threads.
+const RUNTIMES: &[&str] = &[
+    "async-executor",
+    "async-global-executor",
+    "async-std",
+    "blocking",
+    "futures-executor",
+    "glommio",
+    "mio",
+    "monoio",
+    "rayon",
+    "rayon-core",
+    "smol",
+    "threadpool",
+    "tokio",
+    "tokio-util",
+];
+
+/// Crates that may be nowhere in the tree, with the reason and the way out.
+const BANNED: &[(&str, &str)] = &[
+    ("aws-lc-rs", "ring is the one TLS provider: choose the feature for ring"),
+    ("aws-lc-sys", "ring is the one TLS provider, and this one needs cmake: choose the feature for ring"),
+    ("native-tls", "ring is the one TLS provider: choose the feature for rustls with ring"),
+    ("openssl-sys", "ring is the one TLS provider, and this one needs the system's library"),
+    ("protobuf-src", "the schema is compiled in Rust: use protox"),
+    ("protoc-bin-vendored", "the schema is compiled in Rust, no binary is downloaded: use protox"),
+];
+
+/// Licences that a dependency may have. All let Atoll be given out under Apache-2.0.
+const LICENCES: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Crates with a licence beyond that list (such as MPL-2.0, which asks for changed files to be given
+/// back): crate, licence, reason.
+const LICENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[];
+
+/// Crates of which two incompatible versions are built, with who asks for the other one. Each costs
+/// build time and size, and types of one do not fit the other.
+const DOUBLED: &[(&str, &str)] = &[];
+
+/// Reads the dependency graph and the manifests, and returns every finding, by place.
+pub fn run(root: &Path) -> Result<Vec<Finding>> {
+    let graph = Graph::read(root)?;
+    let mut findings = Vec::new();
+    arrows::check(&graph, ARROWS, &mut findings);
+    purity::check(&graph, PURE, RUNTIMES, &mut findings);
+    banned::check(&graph, BANNED, &mut findings);
+    licences::check(&graph, LICENCES, LICENCE_EXCEPTIONS, &mut findings);
+    doubled::check(&graph, DOUBLED, &mut findings);
+    manifests::check(root, &graph, &mut findings)?;
+    findings.sort();
+    Ok(findings)
+}
