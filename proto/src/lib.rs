@@ -28,3 +28,4 @@ pub mod entry;
 pub mod record;
 
 pub mod request;
+pub mod token;
