@@ -10,8 +10,11 @@ use prost_types::{
 };
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 3] =
-    ["atoll/v1/feature.proto", "atoll/v1/registry.proto", "atoll/v1/admin.proto"];
+const FILES: [&str; 3] = [
+    "atoll/v1/feature.proto",
+    "atoll/v1/registry.proto",
+    "atoll/v1/admin.proto",
+];
 
 /// The file that has a twin.
 const TWIN_FILE: &str = "atoll/v1/feature.proto";

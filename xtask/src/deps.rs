@@ -9,6 +9,7 @@ mod doubled;
 mod graph;
 mod licences;
 mod manifests;
+mod metadata;
 mod purity;
 mod spdx;
 
@@ -17,7 +18,6 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::finding::Finding;
-use graph::Graph;
 
 /// Each member and the members it may use, bottom-up. The same holds for its tests and benchmarks:
 /// a test that reaches upwards ties the lower crate to the upper one just as well.
@@ -28,8 +28,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raft", &["proto", "store"]),
     ("replication", &["proto"]),
     ("gateway", &["proto", "raft", "wire"]),
-    ("node", &["proto", "wire", "store", "raft", "replication", "gateway"]),
-    ("sim", &["proto", "wire", "store", "raft", "replication", "gateway", "node"]),
+    (
+        "node",
+        &["proto", "wire", "store", "raft", "replication", "gateway"],
+    ),
+    (
+        "sim",
+        &[
+            "proto",
+            "wire",
+            "store",
+            "raft",
+            "replication",
+            "gateway",
+            "node",
+        ],
+    ),
     ("benches", &["proto", "wire", "store", "node", "sim"]),
     ("xtask", &[]),
 ];
@@ -58,12 +72,27 @@ const RUNTIMES: &[&str] = &[
 
 /// Crates that may be nowhere in the tree, with the reason and the way out.
 const BANNED: &[(&str, &str)] = &[
-    ("aws-lc-rs", "ring is the one TLS provider: choose the feature for ring"),
-    ("aws-lc-sys", "ring is the one TLS provider, and this one needs cmake: choose the feature for ring"),
-    ("native-tls", "ring is the one TLS provider: choose the feature for rustls with ring"),
-    ("openssl-sys", "ring is the one TLS provider, and this one needs the system's library"),
+    (
+        "aws-lc-rs",
+        "ring is the one TLS provider: choose the feature for ring",
+    ),
+    (
+        "aws-lc-sys",
+        "ring is the one TLS provider, and this one needs cmake: choose the feature for ring",
+    ),
+    (
+        "native-tls",
+        "ring is the one TLS provider: choose the feature for rustls with ring",
+    ),
+    (
+        "openssl-sys",
+        "ring is the one TLS provider, and this one needs the system's library",
+    ),
     ("protobuf-src", "the schema is compiled in Rust: use protox"),
-    ("protoc-bin-vendored", "the schema is compiled in Rust, no binary is downloaded: use protox"),
+    (
+        "protoc-bin-vendored",
+        "the schema is compiled in Rust, no binary is downloaded: use protox",
+    ),
 ];
 
 /// Licences that a dependency may have. All let Atoll be given out under Apache-2.0.
@@ -89,11 +118,39 @@ const LICENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Crates of which two incompatible versions are built, with who asks for the other one. Each costs
 /// build time and size, and types of one do not fit the other.
-const DOUBLED: &[(&str, &str)] = &[];
+const DOUBLED: &[(&str, &str)] = &[
+    ("base64", "tonic is on 0.22"),
+    (
+        "getrandom",
+        "rand 0.8 is on 0.2, ahash on 0.3, rand 0.10 and tempfile on 0.4",
+    ),
+    (
+        "hashbrown",
+        "petgraph, which prost-build uses when building, is on 0.15",
+    ),
+    ("lock_api", "sled 0.34 is on parking_lot 0.11"),
+    ("parking_lot", "sled 0.34 is on 0.11"),
+    ("parking_lot_core", "sled 0.34 is on parking_lot 0.11"),
+    (
+        "rand",
+        "openraft 0.9 is on 0.8, and seeding it needs ours to be the same; proptest is on 0.10",
+    ),
+    ("rand_core", "follows rand"),
+    (
+        "syn",
+        "derive macros are on their way from 2 to 3; used when building only",
+    ),
+    ("thiserror", "openraft 0.9 is on 1"),
+    ("thiserror-impl", "follows thiserror"),
+    (
+        "unicode-width",
+        "miette, which protox uses when building, is on 0.1",
+    ),
+];
 
 /// Reads the dependency graph and the manifests, and returns every finding, by place.
 pub fn run(root: &Path) -> Result<Vec<Finding>> {
-    let graph = Graph::read(root)?;
+    let graph = metadata::read(root)?;
     let mut findings = Vec::new();
     arrows::check(&graph, ARROWS, &mut findings);
     purity::check(&graph, PURE, RUNTIMES, &mut findings);

@@ -15,12 +15,20 @@ pub struct Finding {
 impl Finding {
     /// A finding about a whole file, crate or folder.
     pub fn about(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), line: None, message: message.into() }
+        Self {
+            path: path.into(),
+            line: None,
+            message: message.into(),
+        }
     }
 
     /// A finding about one line, counted from 1.
     pub fn at(path: impl Into<String>, line: usize, message: impl Into<String>) -> Self {
-        Self { path: path.into(), line: Some(line), message: message.into() }
+        Self {
+            path: path.into(),
+            line: Some(line),
+            message: message.into(),
+        }
     }
 }
 
@@ -48,8 +56,15 @@ pub fn count(findings: &[Finding]) -> String {
 pub fn expect(mut findings: Vec<Finding>, expected: &[&str]) {
     findings.sort();
     let said: Vec<String> = findings.iter().map(Finding::to_string).collect();
-    assert_eq!(said.len(), expected.len(), "expected {expected:#?}, the rule said {said:#?}");
+    assert_eq!(
+        said.len(),
+        expected.len(),
+        "expected {expected:#?}, the rule said {said:#?}"
+    );
     for (line, part) in said.iter().zip(expected) {
-        assert!(line.starts_with(part), "expected `{part}…`, the rule said `{line}`");
+        assert!(
+            line.starts_with(part),
+            "expected `{part}…`, the rule said `{line}`"
+        );
     }
 }

@@ -15,7 +15,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Context;
 
 use crate::finding::Finding;
 

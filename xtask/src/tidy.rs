@@ -3,12 +3,12 @@
 //! It reads the text, not the meaning: what needs types is clippy's (`clippy.toml`,
 //! `clippy-core.toml`), what needs the dependency graph is `deps`.
 
-mod text;
+mod bans;
+mod exceptions;
 mod markdown;
 mod scan;
 mod source;
-mod exceptions;
-mod bans;
+mod text;
 
 use std::path::Path;
 

@@ -74,7 +74,9 @@ impl Tree {
     }
 
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.texts().find(|(name, _)| *name == path).map(|(_, text)| text)
+        self.texts()
+            .find(|(name, _)| *name == path)
+            .map(|(_, text)| text)
     }
 
     /// Whether a clone would have a file or a folder of this path.
@@ -97,18 +99,32 @@ impl Tree {
 
     /// The same tree with one more file.
     pub fn with(mut self, path: &str, size_bytes: u64, content: Content) -> Self {
-        self.files.push(File { path: path.to_owned(), size_bytes, content });
+        self.files.push(File {
+            path: path.to_owned(),
+            size_bytes,
+            content,
+        });
         Self::new(self.files)
     }
 }
 
 fn listed_by_git(root: &Path) -> Result<BTreeSet<String>> {
     let output = git(root)
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
         .output()
         .context("start git, which lists the files to check")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "list files with git: {}", complaint.trim());
+    ensure!(
+        output.status.success(),
+        "list files with git: {}",
+        complaint.trim()
+    );
     let paths = String::from_utf8(output.stdout).context("file names must be UTF-8")?;
     Ok(paths.split_terminator('\0').map(str::to_owned).collect())
 }
@@ -139,7 +155,11 @@ fn read_file(root: &Path, path: &str) -> Result<Option<File>> {
     } else {
         text_or_data(fs::read(&full)?)
     };
-    Ok(Some(File { path: path.to_owned(), size_bytes: metadata.len(), content }))
+    Ok(Some(File {
+        path: path.to_owned(),
+        size_bytes: metadata.len(),
+        content,
+    }))
 }
 
 fn text_or_data(bytes: Vec<u8>) -> Content {
@@ -178,7 +198,10 @@ mod tests {
         let paths: Vec<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, [".gitignore", "link", "new.bin", "src/kept.rs"]);
         assert_eq!(tree.text("src/kept.rs"), Some("//! kept\n"));
-        assert!(matches!(tree.file("new.bin").unwrap().content, Content::Data));
+        assert!(matches!(
+            tree.file("new.bin").unwrap().content,
+            Content::Data
+        ));
         assert!(
             matches!(&tree.file("link").unwrap().content, Content::Link(to) if to == "src/kept.rs")
         );

@@ -28,7 +28,14 @@ macro_rules! twins {
     )*};
 }
 
-twins!(LookupRequest, LookupResponse, WriteRequest, WriteResponse, WriteAck, DeleteRequest);
+twins!(
+    LookupRequest,
+    LookupResponse,
+    WriteRequest,
+    WriteResponse,
+    WriteAck,
+    DeleteRequest
+);
 twins!(KeyColumn, Column, Times, ViewRows);
 
 /// Reads a message as the twin, whatever legal form its fields have.
@@ -47,7 +54,9 @@ pub fn joined(pieces: &[Bytes]) -> Bytes {
         [one] => one.clone(),
         _ => {
             let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-            pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+            pieces
+                .iter()
+                .for_each(|piece| whole.extend_from_slice(piece));
             whole.freeze()
         }
     }

@@ -21,9 +21,15 @@ mod tests {
 
     #[test]
     fn banned_crates_are_found_with_who_uses_them() {
-        let graph = Graph::of(&[("rustls", &["aws-lc-sys", "ring"]), ("node", &["~aws-lc-sys"])]);
+        let graph = Graph::of(&[
+            ("rustls", &["aws-lc-sys", "ring"]),
+            ("node", &["~aws-lc-sys"]),
+        ]);
         let mut findings = Vec::new();
         check(&graph, super::super::BANNED, &mut findings);
-        expect(findings, &["aws-lc-sys: is banned but used by node, rustls: ring is the one"]);
+        expect(
+            findings,
+            &["aws-lc-sys: is banned but used by node, rustls: ring is the one"],
+        );
     }
 }

@@ -31,8 +31,12 @@ pub fn check(
             findings.push(Finding::about(&package.name, message));
         }
     }
-    for (name, licence, _) in exceptions.iter().filter(|(name, _, _)| !needed.contains(name)) {
-        let message = format!("excepted for {licence} in xtask/src/deps.rs without need: take it out");
+    for (name, licence, _) in exceptions
+        .iter()
+        .filter(|(name, _, _)| !needed.contains(name))
+    {
+        let message =
+            format!("excepted for {licence} in xtask/src/deps.rs without need: take it out");
         findings.push(Finding::about(*name, message));
     }
 }
@@ -71,7 +75,10 @@ mod tests {
     #[test]
     fn listed_licences_pass_and_others_are_found() {
         expect(of(Some("MIT OR GPL-3.0"), &[]), &[]);
-        expect(of(Some("MPL-2.0"), &[]), &["shield: its licence `MPL-2.0` is not on the list"]);
+        expect(
+            of(Some("MPL-2.0"), &[]),
+            &["shield: its licence `MPL-2.0` is not on the list"],
+        );
     }
 
     #[test]
@@ -82,7 +89,10 @@ mod tests {
     #[test]
     fn broken_expressions_are_found() {
         let findings = of(Some("MIT AND"), &[]);
-        assert!(findings[0].to_string().contains("is no SPDX expression"), "{findings:?}");
+        assert!(
+            findings[0].to_string().contains("is no SPDX expression"),
+            "{findings:?}"
+        );
     }
 
     #[test]
@@ -92,7 +102,10 @@ mod tests {
         let other = &[("other", "MPL-2.0", "used unchanged")];
         expect(
             of(Some("MPL-2.0"), other),
-            &["other: excepted for MPL-2.0", "shield: its licence `MPL-2.0`"],
+            &[
+                "other: excepted for MPL-2.0",
+                "shield: its licence `MPL-2.0`",
+            ],
         );
     }
 }

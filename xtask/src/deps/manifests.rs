@@ -13,9 +13,12 @@ const KINDS: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];
 
 pub fn check(root: &Path, graph: &Graph, findings: &mut Vec<Finding>) -> Result<()> {
-    for manifest in graph.members().filter_map(|member| member.manifest.as_deref()) {
-        let text = fs::read_to_string(manifest)
-            .with_context(|| format!("read {}", manifest.display()))?;
+    for manifest in graph
+        .members()
+        .filter_map(|member| member.manifest.as_deref())
+    {
+        let text =
+            fs::read_to_string(manifest).with_context(|| format!("read {}", manifest.display()))?;
         let path = manifest.strip_prefix(root).unwrap_or(manifest);
         check_text(&path.to_string_lossy(), &text, findings);
     }
@@ -44,7 +47,11 @@ fn check_text(path: &str, text: &str, findings: &mut Vec<Finding>) {
     }
     dependencies(path, &manifest, findings);
     let targets = manifest.get("target").and_then(Value::as_table);
-    for target in targets.into_iter().flat_map(Table::values).filter_map(Value::as_table) {
+    for target in targets
+        .into_iter()
+        .flat_map(Table::values)
+        .filter_map(Value::as_table)
+    {
         dependencies(path, target, findings);
     }
 }
@@ -65,7 +72,10 @@ fn dependencies(path: &str, section: &Table, findings: &mut Vec<Finding>) {
 }
 
 fn inherits(value: Option<&Value>) -> bool {
-    value.and_then(|value| value.get("workspace")).and_then(Value::as_bool) == Some(true)
+    value
+        .and_then(|value| value.get("workspace"))
+        .and_then(Value::as_bool)
+        == Some(true)
 }
 
 #[cfg(test)]
@@ -85,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_member_that_inherits_passes() {
-        let uses = "[dependencies]\nb = { workspace = true, features = [\"x\"] }\nc.workspace = true\n";
+        let uses =
+            "[dependencies]\nb = { workspace = true, features = [\"x\"] }\nc.workspace = true\n";
         expect(of(&format!("{PACKAGE}{uses}")), &[]);
     }
 

@@ -24,14 +24,23 @@ mod tests {
 
     fn of(packages: &[(&str, &[&str])]) -> Vec<Finding> {
         let mut findings = Vec::new();
-        check(&Graph::of(packages), &["proto", "store"], &["tokio", "rayon"], &mut findings);
+        check(
+            &Graph::of(packages),
+            &["proto", "store"],
+            &["tokio", "rayon"],
+            &mut findings,
+        );
         findings
     }
 
     #[test]
     fn a_runtime_is_found_however_deep() {
         expect(
-            of(&[("proto", &["bytes"]), ("bytes", &["tokio"]), ("store", &["rayon"])]),
+            of(&[
+                ("proto", &["bytes"]),
+                ("bytes", &["tokio"]),
+                ("store", &["rayon"]),
+            ]),
             &[
                 "proto: must stay free of runtimes and threads, but builds proto → bytes → tokio",
                 "store: must stay free of runtimes and threads, but builds store → rayon",
@@ -41,6 +50,12 @@ mod tests {
 
     #[test]
     fn tests_and_build_scripts_may_have_one() {
-        expect(of(&[("proto", &["~tokio", "bytes"]), ("node", &["tokio", "proto"])]), &[]);
+        expect(
+            of(&[
+                ("proto", &["~tokio", "bytes"]),
+                ("node", &["tokio", "proto"]),
+            ]),
+            &[],
+        );
     }
 }

@@ -7,9 +7,15 @@
 /// Whether one can choose so that every licence that binds is allowed. The error says what is wrong
 /// with the expression.
 pub fn allows(expression: &str, is_allowed: &dyn Fn(&str) -> bool) -> Result<bool, String> {
-    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
+    let spaced = expression
+        .replace('(', " ( ")
+        .replace(')', " ) ")
+        .replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut judge = Judge { rest: &words, is_allowed };
+    let mut judge = Judge {
+        rest: &words,
+        is_allowed,
+    };
     let allowed = judge.alternatives()?;
     match judge.rest {
         [] => Ok(allowed),
@@ -22,7 +28,7 @@ struct Judge<'a> {
     is_allowed: &'a dyn Fn(&str) -> bool,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     fn alternatives(&mut self) -> Result<bool, String> {
         let mut allowed = self.conjunction()?;
         while self.take("OR") {
@@ -42,7 +48,11 @@ impl Judge<'_> {
     fn licence(&mut self) -> Result<bool, String> {
         if self.take("(") {
             let allowed = self.alternatives()?;
-            return if self.take(")") { Ok(allowed) } else { Err("`)` is missing".to_owned()) };
+            return if self.take(")") {
+                Ok(allowed)
+            } else {
+                Err("`)` is missing".to_owned())
+            };
         }
         let name = self.name()?;
         if self.take("WITH") {
@@ -52,7 +62,7 @@ impl Judge<'_> {
         Ok((self.is_allowed)(name))
     }
 
-    fn name(&mut self) -> Result<&str, String> {
+    fn name(&mut self) -> Result<&'a str, String> {
         match self.rest {
             [] => Err("the expression ends where a licence is expected".to_owned()),
             [word @ ("AND" | "OR" | "WITH" | "(" | ")"), ..] => {

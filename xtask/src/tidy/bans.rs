@@ -139,6 +139,9 @@ mod tests {
                 "xtask/clippy-core.toml: `disallowed-types` is empty",
             ],
         );
-        expect(of(&linked("= 1", BANS)), &["clippy.toml: not readable as TOML"]);
+        expect(
+            of(&linked("= 1", BANS)),
+            &["clippy.toml: not readable as TOML"],
+        );
     }
 }

@@ -11,8 +11,12 @@ pub struct Exception {
     pub reason: &'static str,
 }
 
-/// Empty, and better so. An entry is one small module with a Miri test beside it.
-pub const UNSAFE: &[Exception] = &[];
+/// As few as can be. An entry is one small module with a Miri test beside it, where Miri can run it.
+pub const UNSAFE: &[Exception] = &[Exception {
+    path: "sim/src/entropy.rs",
+    reason: "defines getrandom and clock_gettime of the C library, whose arguments are raw pointers; \
+             Miri has both of its own and calls neither",
+}];
 
 pub fn check(tree: &Tree, exceptions: &[Exception], findings: &mut Vec<Finding>) {
     for (path, text) in tree.texts_ending(".rs") {
@@ -43,8 +47,10 @@ mod tests {
     use super::*;
     use crate::finding::expect;
 
-    const ENTROPY: &[Exception] =
-        &[Exception { path: "sim/src/entropy.rs", reason: "replaces a function of libc" }];
+    const ENTROPY: &[Exception] = &[Exception {
+        path: "sim/src/entropy.rs",
+        reason: "replaces a function of libc",
+    }];
 
     fn of(files: &[(&str, &str)], exceptions: &[Exception]) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -55,14 +61,23 @@ mod tests {
     #[test]
     fn unsafe_is_found_outside_the_list_only() {
         let files = [("sim/src/entropy.rs", "fn a() {\n    unsafe { b() }\n}\n")];
-        expect(of(&files, &[]), &["sim/src/entropy.rs:2: `unsafe` outside the list"]);
+        expect(
+            of(&files, &[]),
+            &["sim/src/entropy.rs:2: `unsafe` outside the list"],
+        );
         expect(of(&files, ENTROPY), &[]);
     }
 
     #[test]
     fn stale_entries_are_found() {
         let files = [("sim/src/entropy.rs", "fn a() {}\n")];
-        expect(of(&files, ENTROPY), &["sim/src/entropy.rs: listed as an exception in"]);
-        expect(of(&[], ENTROPY), &["sim/src/entropy.rs: listed as an exception (replaces"]);
+        expect(
+            of(&files, ENTROPY),
+            &["sim/src/entropy.rs: listed as an exception in"],
+        );
+        expect(
+            of(&[], ENTROPY),
+            &["sim/src/entropy.rs: listed as an exception (replaces"],
+        );
     }
 }

@@ -34,8 +34,13 @@ fn check_link(tree: &Tree, path: &str, line: usize, target: &str, findings: &mut
 
 /// `https:`, `mailto:` and the like: not ours to follow.
 fn has_scheme(target: &str) -> bool {
-    let Some((scheme, _)) = target.split_once(':') else { return false };
-    !scheme.is_empty() && scheme.chars().all(|one| one.is_ascii_alphanumeric() || "+-.".contains(one))
+    let Some((scheme, _)) = target.split_once(':') else {
+        return false;
+    };
+    !scheme.is_empty()
+        && scheme
+            .chars()
+            .all(|one| one.is_ascii_alphanumeric() || "+-.".contains(one))
 }
 
 /// The path from the root, or `None` when the link is absolute or climbs out of the repository.
@@ -62,7 +67,9 @@ fn links(text: &str) -> Vec<(usize, String)> {
     let mut fence: Option<&str> = None;
     for (line, number) in text.lines().zip(1..) {
         let opening = line.trim_start();
-        let mark = ["```", "~~~"].into_iter().find(|mark| opening.starts_with(mark));
+        let mark = ["```", "~~~"]
+            .into_iter()
+            .find(|mark| opening.starts_with(mark));
         match (fence, mark) {
             (None, Some(_)) => fence = mark,
             (Some(open), Some(close)) if open == close => fence = None,
@@ -106,7 +113,11 @@ fn target_of(text: &str) -> String {
     let text = text.trim();
     match text.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
         Some((target, _)) => target.to_owned(),
-        None => text.split_whitespace().next().unwrap_or_default().to_owned(),
+        None => text
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 
@@ -117,7 +128,9 @@ fn without_code(line: &str) -> String {
     while let Some(start) = rest.find('`') {
         let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
         let (before, span) = rest.split_at(start);
-        let Some(end) = span[ticks..].find(&span[..ticks]) else { break };
+        let Some(end) = span[ticks..].find(&span[..ticks]) else {
+            break;
+        };
         kept.push_str(before);
         rest = &span[ticks + end + ticks..];
     }
@@ -130,7 +143,10 @@ fn decisions(tree: &Tree, findings: &mut Vec<Finding>) {
     let listed: Vec<String> = links(list).into_iter().map(|(_, target)| target).collect();
     let mut numbers: BTreeMap<&str, &str> = BTreeMap::new();
     for file in &tree.files {
-        let Some(name) = file.path.strip_prefix(DECISIONS).filter(|_| file.path != DECISIONS_LIST)
+        let Some(name) = file
+            .path
+            .strip_prefix(DECISIONS)
+            .filter(|_| file.path != DECISIONS_LIST)
         else {
             continue;
         };
@@ -216,14 +232,20 @@ mod tests {
             ]),
             &["docs/decisions/0002-rows.md: not linked in docs/decisions/README.md"],
         );
-        expect(of(&[("docs/decisions/0001-log.md", "")]), &["docs/decisions/0001-log.md: not linked"]);
+        expect(
+            of(&[("docs/decisions/0001-log.md", "")]),
+            &["docs/decisions/0001-log.md: not linked"],
+        );
     }
 
     #[test]
     fn a_decision_has_a_number_of_its_own() {
         expect(
             of(&[
-                ("docs/decisions/README.md", "[a](0001-a.md) [b](0001-b.md) [c](c.md)\n"),
+                (
+                    "docs/decisions/README.md",
+                    "[a](0001-a.md) [b](0001-b.md) [c](c.md)\n",
+                ),
                 ("docs/decisions/0001-a.md", ""),
                 ("docs/decisions/0001-b.md", ""),
                 ("docs/decisions/c.md", ""),

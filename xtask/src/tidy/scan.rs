@@ -85,9 +85,10 @@ impl Scan {
             ("unsafe", _) => self.unsafe_lines.push(line),
             // A function pointer, `fn(u8)`, has no name; `fn $name` in a macro has none yet.
             ("fn", [TokenTree::Ident(name), ..]) => item.function = Some((name.to_string(), line)),
-            ("todo" | "unimplemented" | "dbg", [TokenTree::Punct(bang), TokenTree::Group(_), ..])
-                if bang.as_char() == '!' =>
-            {
+            (
+                "todo" | "unimplemented" | "dbg",
+                [TokenTree::Punct(bang), TokenTree::Group(_), ..],
+            ) if bang.as_char() == '!' => {
                 self.unfinished.push((name, line));
             }
             _ => {}
@@ -100,7 +101,10 @@ impl Scan {
             self.walk(group.stream(), around);
             return;
         }
-        let Item { attribute, function } = std::mem::take(item);
+        let Item {
+            attribute,
+            function,
+        } = std::mem::take(item);
         let within = match (around, attribute) {
             (Role::Product, None) => Role::Product,
             (Role::Product | Role::TestHelper | Role::Test, Some(role)) => role,
@@ -108,7 +112,12 @@ impl Scan {
         };
         if let Some((name, first_line)) = function {
             let lines = group.span_close().end().line + 1 - first_line;
-            self.functions.push(Function { name, first_line, lines, role: within });
+            self.functions.push(Function {
+                name,
+                first_line,
+                lines,
+                role: within,
+            });
         }
         self.walk(group.stream(), within);
     }
@@ -127,24 +136,26 @@ impl Scan {
             TokenTree::Group(group) => Some(group.stream()),
             TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => None,
         });
+        let arguments = arguments.unwrap_or_default();
         match path.last().map(String::as_str)? {
             "test" => return Some(Role::Test),
-            "cfg" if arguments.is_some_and(asks_for_test) => return Some(Role::TestHelper),
+            "cfg" if asks_for_test(&arguments) => return Some(Role::TestHelper),
             "ignore" => self.ignored.push(line),
-            "allow" | "expect" => self.exception(arguments.unwrap_or_default(), line),
+            "allow" | "expect" => self.exception(&arguments, line),
             _ => {}
         }
         None
     }
 
     /// An attribute such as `allow(clippy::one, two, reason = "…")`.
-    fn exception(&mut self, arguments: TokenStream, line: usize) {
+    fn exception(&mut self, arguments: &TokenStream, line: usize) {
         let text = arguments.to_string();
         let lints = text.split(',').map(|part| part.replace(' ', ""));
         let (reasons, lints): (Vec<String>, Vec<String>) =
             lints.partition(|part| part.starts_with("reason="));
         if reasons.is_empty() {
-            self.unexplained.extend(lints.into_iter().map(|lint| (lint, line)));
+            self.unexplained
+                .extend(lints.into_iter().map(|lint| (lint, line)));
         }
     }
 }
@@ -168,13 +179,13 @@ fn is_punct(token: &TokenTree, character: char) -> bool {
 }
 
 /// Whether the condition of a `cfg` asks for `test`, other than by `not(test)`.
-fn asks_for_test(condition: TokenStream) -> bool {
+fn asks_for_test(condition: &TokenStream) -> bool {
     let mut negated = false;
-    for token in condition {
+    for token in condition.clone() {
         match token {
             TokenTree::Ident(ident) if ident == "test" => return true,
             TokenTree::Ident(ident) => negated = ident == "not",
-            TokenTree::Group(group) if !negated && asks_for_test(group.stream()) => return true,
+            TokenTree::Group(group) if !negated && asks_for_test(&group.stream()) => return true,
             TokenTree::Group(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
@@ -190,7 +201,14 @@ mod tests {
         let found = scan(text).unwrap().functions;
         let found: Vec<_> = found
             .iter()
-            .map(|function| (&*function.name, function.first_line, function.lines, function.role))
+            .map(|function| {
+                (
+                    &*function.name,
+                    function.first_line,
+                    function.lines,
+                    function.role,
+                )
+            })
             .collect();
         assert_eq!(found, expected);
     }
@@ -201,33 +219,50 @@ mod tests {
             "/// doc\n#[inline]\npub fn one<A, B>(a: A,\n b: [B; 2]) -> u8\nwhere A: Copy {\n  1\n}\n",
             &[("one", 3, 5, Role::Product)],
         );
-        check_functions("trait T { fn declared(&self); fn given(&self) {} }", &[
-            ("given", 1, 1, Role::Product),
-        ]);
+        check_functions(
+            "trait T { fn declared(&self); fn given(&self) {} }",
+            &[("given", 1, 1, Role::Product)],
+        );
         check_functions("type F = fn(u8) -> u8; struct S {}", &[]);
     }
 
     #[test]
     fn functions_in_macros_and_functions_are_seen() {
-        check_functions("proptest! {\n#[test]\nfn laws(a in 0..9) {\n}\n}", &[
-            ("laws", 3, 2, Role::Test),
-        ]);
-        check_functions("fn outer() { fn inner() {} }", &[
-            ("outer", 1, 1, Role::Product),
-            ("inner", 1, 1, Role::Product),
-        ]);
+        check_functions(
+            "proptest! {\n#[test]\nfn laws(a in 0..9) {\n}\n}",
+            &[("laws", 3, 2, Role::Test)],
+        );
+        check_functions(
+            "fn outer() { fn inner() {} }",
+            &[
+                ("outer", 1, 1, Role::Product),
+                ("inner", 1, 1, Role::Product),
+            ],
+        );
     }
 
     #[test]
     fn tests_and_what_serves_them_are_told_from_the_product() {
-        check_functions("#[cfg(test)] mod tests { fn help() {} #[tokio::test] async fn case() {} }", &[
-            ("help", 1, 1, Role::TestHelper),
-            ("case", 1, 1, Role::Test),
-        ]);
-        check_functions("#[cfg(test)] use a::{b, c}; fn one() {}", &[("one", 1, 1, Role::Product)]);
-        check_functions("#[cfg(not(test))] fn one() {}", &[("one", 1, 1, Role::Product)]);
-        check_functions("#[cfg(all(test, unix))] fn one() {}", &[("one", 1, 1, Role::TestHelper)]);
-        check_functions("#![cfg(test)] fn one() {}", &[("one", 1, 1, Role::TestHelper)]);
+        check_functions(
+            "#[cfg(test)] mod tests { fn help() {} #[tokio::test] async fn case() {} }",
+            &[("help", 1, 1, Role::TestHelper), ("case", 1, 1, Role::Test)],
+        );
+        check_functions(
+            "#[cfg(test)] use a::{b, c}; fn one() {}",
+            &[("one", 1, 1, Role::Product)],
+        );
+        check_functions(
+            "#[cfg(not(test))] fn one() {}",
+            &[("one", 1, 1, Role::Product)],
+        );
+        check_functions(
+            "#[cfg(all(test, unix))] fn one() {}",
+            &[("one", 1, 1, Role::TestHelper)],
+        );
+        check_functions(
+            "#![cfg(test)] fn one() {}",
+            &[("one", 1, 1, Role::TestHelper)],
+        );
     }
 
     #[test]

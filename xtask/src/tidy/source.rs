@@ -48,7 +48,11 @@ fn header(path: &str, text: &str, findings: &mut Vec<Finding>) {
 }
 
 fn file_length(path: &str, text: &str, findings: &mut Vec<Finding>) {
-    let limit = if is_test_file(path) { TEST_FILE_LINES } else { FILE_LINES };
+    let limit = if is_test_file(path) {
+        TEST_FILE_LINES
+    } else {
+        FILE_LINES
+    };
     let lines = text.lines().count();
     if lines > limit {
         let message = format!(
@@ -64,11 +68,13 @@ fn scanned(path: &str, scan: &Scan, findings: &mut Vec<Finding>) {
         test_name(path, function, findings);
     }
     for (name, line) in &scan.unfinished {
-        let message = format!("`{name}!` is left over from work in progress: finish it or take it out");
+        let message =
+            format!("`{name}!` is left over from work in progress: finish it or take it out");
         findings.push(Finding::at(path, *line, message));
     }
     for line in &scan.ignored {
-        let message = "an ignored test proves nothing and looks as if it did: repair it or delete it";
+        let message =
+            "an ignored test proves nothing and looks as if it did: repair it or delete it";
         findings.push(Finding::at(path, *line, message));
     }
     for (lint, line) in &scan.unexplained {
@@ -121,7 +127,10 @@ mod tests {
     #[test]
     fn a_file_opens_with_its_subject() {
         expect(of("a.rs", "//! A thing.\n"), &[]);
-        expect(of("a.rs", "// A thing.\n"), &["a.rs:1: open the file with `//!`"]);
+        expect(
+            of("a.rs", "// A thing.\n"),
+            &["a.rs:1: open the file with `//!`"],
+        );
     }
 
     #[test]
@@ -131,7 +140,10 @@ mod tests {
         expect(of("a.rs", &file(601)), &["a.rs: 601 lines, at most 600"]);
         for path in ["store/tests/crash.rs", "src/tests.rs", "src/merge_tests.rs"] {
             expect(of(path, &file(1_200)), &[]);
-            expect(of(path, &file(1_201)), &[&format!("{path}: 1201 lines, at most 1200")]);
+            expect(
+                of(path, &file(1_201)),
+                &[&format!("{path}: 1201 lines, at most 1200")],
+            );
         }
     }
 
@@ -139,9 +151,15 @@ mod tests {
     fn functions_of_the_product_have_a_length() {
         let text = |lines: usize| format!("//! A thing.\n{}", function_of(lines));
         expect(of("a.rs", &text(70)), &[]);
-        expect(of("a.rs", &text(71)), &["a.rs:2: `long` has 71 lines, at most 70"]);
+        expect(
+            of("a.rs", &text(71)),
+            &["a.rs:2: `long` has 71 lines, at most 70"],
+        );
         expect(of("tests/a.rs", &text(71)), &[]);
-        let within_tests = format!("//! A thing.\n#[cfg(test)] mod tests {{\n{}}}\n", function_of(90));
+        let within_tests = format!(
+            "//! A thing.\n#[cfg(test)] mod tests {{\n{}}}\n",
+            function_of(90)
+        );
         expect(of("a.rs", &within_tests), &[]);
     }
 
@@ -150,14 +168,21 @@ mod tests {
         let text = "//! A thing.\nfn a() {\n    todo!();\n    dbg!(1);\n    unimplemented!()\n}\n";
         expect(
             of("a.rs", text),
-            &["a.rs:3: `todo!`", "a.rs:4: `dbg!`", "a.rs:5: `unimplemented!`"],
+            &[
+                "a.rs:3: `todo!`",
+                "a.rs:4: `dbg!`",
+                "a.rs:5: `unimplemented!`",
+            ],
         );
     }
 
     #[test]
     fn ignored_tests_and_prefixed_names_are_found() {
         let text = "//! A thing.\n#[test]\n#[ignore]\nfn test_a() {}\nfn test_of_time() {}\n";
-        expect(of("a.rs", text), &["a.rs:3: an ignored test", "a.rs:4: `test_a`"]);
+        expect(
+            of("a.rs", text),
+            &["a.rs:3: an ignored test", "a.rs:4: `test_a`"],
+        );
     }
 
     #[test]

@@ -10,15 +10,25 @@ const DATA_ENDINGS: &[&str] = &[".csv", ".tsv", ".jsonl", ".snap", ".txt", ".loc
 const TAB_ENDINGS: &[&str] = &[".go", "Makefile", ".mk"];
 
 /// Large files that belong here, by folder and ending, with the reason.
-const LARGE_FILES: &[(&str, &str, &str)] =
-    &[("examples/data/", ".parquet", "the real data that the demo and the tests load")];
+const LARGE_FILES: &[(&str, &str, &str)] = &[(
+    "examples/data/",
+    ".parquet",
+    "the real data that the demo and the tests load",
+)];
 
 /// Marks of unfinished work. Joined here, so that this file does not break its own rule.
-const LEFTOVERS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+const LEFTOVERS: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+];
 
 /// Paths that exist on one machine only. Joined for the same reason.
-const MACHINE_PATHS: &[&str] =
-    &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!(".lib", "rary")];
+const MACHINE_PATHS: &[&str] = &[
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+    concat!(".lib", "rary"),
+];
 
 pub fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for (path, text) in tree.texts() {
@@ -81,7 +91,11 @@ fn machine_paths(path: &str, text: &str, findings: &mut Vec<Finding>) {
 }
 
 fn sizes(tree: &Tree, findings: &mut Vec<Finding>) {
-    for file in tree.files.iter().filter(|file| file.size_bytes > READ_LIMIT_BYTES) {
+    for file in tree
+        .files
+        .iter()
+        .filter(|file| file.size_bytes > READ_LIMIT_BYTES)
+    {
         let is_allowed = LARGE_FILES.iter().any(|(folder, ending, _reason)| {
             file.path.starts_with(folder) && file.path.ends_with(ending)
         });
@@ -137,15 +151,24 @@ mod tests {
 
     #[test]
     fn tabs_and_trailing_whitespace_are_found() {
-        expect(of("a.rs", "\tone\ntwo \n"), &["a.rs:1: a tab", "a.rs:2: trailing whitespace"]);
+        expect(
+            of("a.rs", "\tone\ntwo \n"),
+            &["a.rs:1: a tab", "a.rs:2: trailing whitespace"],
+        );
         expect(of("a.yaml", "one\r\n"), &["a.yaml:1: trailing whitespace"]);
         expect(of("main.go", "\tone\n"), &[]);
     }
 
     #[test]
     fn a_file_ends_with_exactly_one_newline() {
-        expect(of("a.rs", "one"), &["a.rs:1: end the file with one newline"]);
-        expect(of("a.rs", "one\n\n"), &["a.rs:2: end the file with one newline"]);
+        expect(
+            of("a.rs", "one"),
+            &["a.rs:1: end the file with one newline"],
+        );
+        expect(
+            of("a.rs", "one\n\n"),
+            &["a.rs:2: end the file with one newline"],
+        );
     }
 
     #[test]
@@ -158,7 +181,10 @@ mod tests {
     fn leftover_marks_are_found_as_words() {
         for mark in LEFTOVERS {
             let expected = format!("a.rs:2: a leftover {mark}");
-            expect(of("a.rs", &format!("//! one\n// {mark}: two\n")), &[&expected]);
+            expect(
+                of("a.rs", &format!("//! one\n// {mark}: two\n")),
+                &[&expected],
+            );
             expect(of("a.rs", &format!("//! {mark}S a{mark}\n")), &[]);
             expect(of("a.md", &format!("No {mark} in code.\n")), &[]);
         }
@@ -176,11 +202,18 @@ mod tests {
     #[test]
     fn large_files_are_refused_unless_listed() {
         let tree = Tree::of(&[])
-            .with("examples/data/retail.parquet", READ_LIMIT_BYTES + 1, Content::Data)
+            .with(
+                "examples/data/retail.parquet",
+                READ_LIMIT_BYTES + 1,
+                Content::Data,
+            )
             .with("docs/small.png", READ_LIMIT_BYTES, Content::Data)
             .with("docs/large.png", READ_LIMIT_BYTES + 1, Content::Data);
         let mut findings = Vec::new();
         check(&tree, &mut findings);
-        expect(findings, &["docs/large.png: 1048577 bytes are more than 1 MiB"]);
+        expect(
+            findings,
+            &["docs/large.png: 1048577 bytes are more than 1 MiB"],
+        );
     }
 }

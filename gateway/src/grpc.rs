@@ -1,0 +1,79 @@
+//! The gRPC edge: services, health and reflection over streams of connections that are handed in.
+
+mod feature;
+mod health;
+mod registry;
+mod status;
+
+pub use status::to_status;
+
+use crate::Gateway;
+use proto::limits::MESSAGE_BYTES;
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_stream::Stream;
+use tonic::{
+    service::{Routes, RoutesBuilder},
+    transport::{Server, server::Connected},
+};
+use wire::{
+    twin::feature_service_server::FeatureServiceServer,
+    v1::registry_service_server::RegistryServiceServer,
+};
+
+/// What one stream may send before it is read: a whole answer of usual size, and not 64 KiB.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// The gateway's services. Others of the process can be added with [`Routes::add_service`].
+#[must_use]
+pub fn routes(gateway: &Arc<Gateway>) -> Routes {
+    let features = FeatureServiceServer::new(feature::Features::new(Arc::clone(gateway)))
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let registry = RegistryServiceServer::new(registry::Definitions::new(Arc::clone(gateway)))
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let mut routes = RoutesBuilder::default();
+    routes
+        .add_service(features)
+        .add_service(registry)
+        .add_service(tonic_health::pb::health_server::HealthServer::new(
+            health::Health::new(gateway.readiness()),
+        ));
+    add_reflection(&mut routes);
+    routes.routes()
+}
+
+/// Clients find the schema as it is published, not the twin that this server speaks with itself.
+fn add_reflection(routes: &mut RoutesBuilder) {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let expectation = "the compiled schema describes itself";
+    routes
+        .add_service(builder().build_v1().expect(expectation))
+        .add_service(builder().build_v1alpha().expect(expectation));
+}
+
+/// Serves connections until `shutdown`, then lets calls in flight end.
+pub async fn serve<Connection, Fault>(
+    routes: Routes,
+    connections: impl Stream<Item = Result<Connection, Fault>>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error>
+where
+    Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    Fault: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(connections, shutdown)
+        .await
+}

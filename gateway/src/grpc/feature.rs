@@ -1,0 +1,110 @@
+//! `FeatureService` over gRPC.
+
+use super::status::{code, timeout, to_status};
+use crate::{Gateway, failure::Failure};
+use futures::{StreamExt, stream::BoxStream};
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+use wire::twin::{
+    DeleteRequest, LookupRequest, LookupResponse, WriteAck, WriteError, WriteRequest,
+    WriteResponse, feature_service_server::FeatureService, write_ack::Outcome,
+};
+
+/// The service.
+pub struct Features {
+    gateway: Arc<Gateway>,
+}
+
+impl Features {
+    /// Answers from `gateway`.
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+#[async_trait]
+impl FeatureService for Features {
+    async fn lookup(
+        &self,
+        request: Request<LookupRequest>,
+    ) -> Result<Response<LookupResponse>, Status> {
+        let timeout = timeout(request.metadata());
+        let answer = self.gateway.lookup(request.get_ref(), timeout).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    async fn write(
+        &self,
+        request: Request<WriteRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let timeout = timeout(request.metadata());
+        let answer = self
+            .gateway
+            .write(request.get_ref(), Vec::new(), timeout)
+            .await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    type WriteStreamStream = BoxStream<'static, Result<WriteAck, Status>>;
+
+    /// One batch after the other: rows of one key keep the order in which they were sent, also in
+    /// views ordered by write time. Several streams write at once.
+    async fn write_stream(
+        &self,
+        request: Request<Streaming<WriteRequest>>,
+    ) -> Result<Response<Self::WriteStreamStream>, Status> {
+        let gateway = Arc::clone(&self.gateway);
+        let acks = request.into_inner().then(move |batch| {
+            let gateway = Arc::clone(&gateway);
+            async move {
+                let batch = batch?;
+                let answer = gateway.write(&batch, Vec::new(), None).await;
+                Ok(acknowledge(batch, answer))
+            }
+        });
+        Ok(Response::new(acks.boxed()))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<DeleteRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let timeout = timeout(request.metadata());
+        let answer = self
+            .gateway
+            .delete(request.get_ref(), Vec::new(), timeout)
+            .await;
+        answer.map(Response::new).map_err(to_status)
+    }
+}
+
+fn acknowledge(batch: WriteRequest, answer: Result<WriteResponse, Failure>) -> WriteAck {
+    match answer {
+        Ok(answer) => WriteAck {
+            request_id: answer.request_id.clone(),
+            outcome: Some(Outcome::Response(answer)),
+        },
+        Err(failure) => WriteAck {
+            request_id: batch.request_id,
+            outcome: Some(Outcome::Error(error(failure))),
+        },
+    }
+}
+
+fn error(failure: Failure) -> WriteError {
+    let retry_after_us = failure
+        .retry_after
+        .map(|wait| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+    WriteError {
+        code: code(failure.reason.code()) as i32,
+        reason: failure.reason.as_str().to_owned(),
+        field: failure
+            .fields
+            .into_iter()
+            .next()
+            .map(|refusal| refusal.field)
+            .unwrap_or_default(),
+        message: failure.message,
+        retry_after_us,
+    }
+}

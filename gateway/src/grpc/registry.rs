@@ -1,0 +1,76 @@
+//! `RegistryService` over gRPC: calls are passed on, failures become statuses.
+
+use super::status::to_status;
+use crate::Gateway;
+use futures::{StreamExt, stream::BoxStream};
+use std::sync::Arc;
+use tonic::{Request, Response, Status, async_trait};
+use wire::v1::{
+    ApplyRequest, ApplyResponse, GetRequest, HistoryRequest, HistoryResponse, ListRequest,
+    ListResponse, PlanRequest, PlanResponse, RegistryObject, RevisionNotice, RollbackRequest,
+    WatchRequest, registry_service_server::RegistryService,
+};
+
+/// The service.
+pub struct Definitions {
+    gateway: Arc<Gateway>,
+}
+
+impl Definitions {
+    /// Answers from `gateway`.
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+#[async_trait]
+impl RegistryService for Definitions {
+    async fn plan(&self, request: Request<PlanRequest>) -> Result<Response<PlanResponse>, Status> {
+        let answer = self.gateway.registry().plan(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    async fn apply(
+        &self,
+        request: Request<ApplyRequest>,
+    ) -> Result<Response<ApplyResponse>, Status> {
+        let answer = self.gateway.registry().apply(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<RegistryObject>, Status> {
+        let answer = self.gateway.registry().get(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let answer = self.gateway.registry().list(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    type WatchStream = BoxStream<'static, Result<RevisionNotice, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let notices = self.gateway.registry().watch(request.into_inner());
+        Ok(Response::new(notices.map(Ok).boxed()))
+    }
+
+    async fn history(
+        &self,
+        request: Request<HistoryRequest>,
+    ) -> Result<Response<HistoryResponse>, Status> {
+        let answer = self.gateway.registry().history(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    async fn rollback(
+        &self,
+        request: Request<RollbackRequest>,
+    ) -> Result<Response<ApplyResponse>, Status> {
+        let answer = self.gateway.registry().rollback(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+}

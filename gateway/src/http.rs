@@ -1,0 +1,106 @@
+//! The HTTP edge: JSON for people and for clients without gRPC. Not the hot path.
+//!
+//! Bodies are turned into the messages of the gRPC edge and go the same way from there.
+
+mod body;
+mod cell;
+mod error;
+mod lookup;
+mod registry;
+mod scalar;
+mod text;
+mod write;
+
+use crate::Gateway;
+pub use axum::serve::Listener;
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use body::Body;
+use error::HttpFailure;
+use proto::limits::MESSAGE_BYTES;
+use std::{fmt::Debug, future::Future, io, sync::Arc};
+
+type Shared = State<Arc<Gateway>>;
+
+/// The gateway's routes; others of the process can be merged with them.
+pub fn router(gateway: &Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/lookup", post(look_up))
+        .route("/v1/write", post(take_write))
+        .route("/v1/delete", post(take_delete))
+        .route("/v1/registry/plan", post(registry::plan))
+        .route("/v1/registry/apply", post(registry::apply))
+        .route("/v1/registry/history", get(registry::history))
+        .route("/v1/registry/projects", get(registry::projects))
+        .route("/v1/registry/projects/{project}", get(registry::objects))
+        .route(
+            "/v1/registry/projects/{project}/{name}",
+            get(registry::object),
+        )
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
+        .with_state(Arc::clone(gateway))
+}
+
+/// Serves connections until `shutdown`, then lets calls in flight end.
+pub async fn serve<L>(
+    router: Router,
+    listener: L,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()>
+where
+    L: Listener,
+    L::Addr: Debug,
+{
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+async fn look_up(
+    State(gateway): Shared,
+    Body(request): Body<lookup::Request>,
+) -> Result<Response, HttpFailure> {
+    let answer = lookup::answer(&gateway, request).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn take_write(
+    State(gateway): Shared,
+    Body(request): Body<write::WriteBody>,
+) -> Result<Response, HttpFailure> {
+    let answer = write::write(&gateway, request).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn take_delete(
+    State(gateway): Shared,
+    Body(request): Body<write::DeleteBody>,
+) -> Result<Response, HttpFailure> {
+    let answer = write::delete(&gateway, request).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn ready(State(gateway): Shared) -> Result<&'static str, HttpFailure> {
+    gateway.check_ready()?;
+    Ok("ready\n")
+}
+
+async fn metrics(State(gateway): Shared) -> Response {
+    match gateway.metrics_text() {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,111 @@
+//! Failures as HTTP answers: `{"error": {"code", "reason", "message", "fields"}}`.
+
+use crate::failure::Failure;
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use proto::reason::{Code, Reason, Refusal};
+use serde_json::json;
+
+/// A failure on its way out.
+#[derive(Debug)]
+pub struct HttpFailure(Failure);
+
+impl From<Failure> for HttpFailure {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl From<Refusal> for HttpFailure {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
+    }
+}
+
+impl IntoResponse for HttpFailure {
+    fn into_response(self) -> Response {
+        let Failure {
+            reason,
+            message,
+            fields,
+            retry_after,
+        } = self.0;
+        let status =
+            StatusCode::from_u16(reason.http_status()).expect("reasons have valid statuses");
+        let mut response = answer(
+            status,
+            code_name(reason.code()),
+            reason.as_str(),
+            &message,
+            &fields,
+        );
+        if let Some(wait) = retry_after {
+            // Whole seconds, and never too early.
+            let seconds = wait.as_micros().div_ceil(1_000_000).to_string();
+            if let Ok(seconds) = HeaderValue::from_str(&seconds) {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+        }
+        response
+    }
+}
+
+fn answer(
+    status: StatusCode,
+    code: &str,
+    reason: &str,
+    message: &str,
+    fields: &[Refusal],
+) -> Response {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|field| json!({ "field": field.field, "reason": field.reason.as_str(), "message": field.message }))
+        .collect();
+    let error = json!({ "code": code, "reason": reason, "message": message, "fields": fields });
+    (status, Json(json!({ "error": error }))).into_response()
+}
+
+const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// A path that nothing answers.
+pub async fn no_such_path(uri: axum::http::Uri) -> Response {
+    let message = format!(
+        "there is nothing at {}; calls are at /v1/lookup, /v1/write, /v1/delete and /v1/registry",
+        uri.path()
+    );
+    answer(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        Reason::InvalidRequest.as_str(),
+        &message,
+        &[],
+    )
+}
+
+/// A path that answers another method.
+pub async fn no_such_method(method: axum::http::Method, uri: axum::http::Uri) -> Response {
+    let message = format!("{} does not answer {method}", uri.path());
+    answer(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "INVALID_ARGUMENT",
+        Reason::InvalidRequest.as_str(),
+        &message,
+        &[],
+    )
+}

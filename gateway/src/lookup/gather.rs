@@ -1,0 +1,165 @@
+//! Step 4 of a lookup: staged rows become the answer's columns, and every value gets its status.
+//! Pure: `now` comes in, once for the whole lookup.
+//!
+//! Rows that are all values are copied, whole tiles at a time. Only the odd ones (a missing row, a
+//! null, an old value, slots, a failed shard) are looked at cell by cell.
+
+pub(crate) mod buffer;
+mod odd;
+mod statuses;
+mod view;
+
+use super::{
+    fetch::{Fetched, ShardRead, ShardRows},
+    plan::{Plan, too_large},
+    select::Selection,
+    staging::Staging,
+};
+use crate::{catalog::View, failure::Failure};
+use bytes::Bytes;
+use proto::{limits::MESSAGE_BYTES, time::EventTime};
+use wire::twin;
+
+pub use statuses::{DEFAULTED, Status};
+
+/// What a caller may ask for beside the values.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes {
+    /// Defaults in the place of what was not found.
+    pub defaults: bool,
+    /// The event time of each value.
+    pub event_times: bool,
+    /// Columns with their names.
+    pub names: bool,
+}
+
+/// The answer's columns, and what they share.
+#[derive(Debug, Default, PartialEq)]
+pub struct Gathered {
+    /// The columns in the selection's order.
+    pub columns: Vec<twin::Column>,
+    /// Arrays of statuses that columns name.
+    pub statuses: Vec<Bytes>,
+    /// Arrays of event times that columns name.
+    pub times: Vec<twin::Times>,
+}
+
+/// Which event times of a view are served at one `now`.
+#[derive(Debug, Clone, Copy)]
+struct Ages {
+    /// Below it, nothing exists.
+    floor: EventTime,
+    /// Below it, a value is too old.
+    cutoff: EventTime,
+}
+
+impl Ages {
+    fn of(view: &View, now: EventTime) -> Self {
+        let cutoff = view.ttl.map_or(EventTime::default(), |ttl| now.minus(ttl));
+        Self {
+            floor: view.floor,
+            cutoff,
+        }
+    }
+
+    /// What becomes of something of that event time which is `otherwise` if it is young enough.
+    fn judge(self, time: EventTime, otherwise: Status) -> Status {
+        if time < self.floor {
+            Status::NotFound
+        } else if time < self.cutoff {
+            Status::OutsideMaxAge
+        } else {
+            otherwise
+        }
+    }
+
+    /// Everything from here on is young enough.
+    fn served_from(self) -> EventTime {
+        self.floor.max(self.cutoff)
+    }
+}
+
+/// One shard's part of a view: which rows of the answer it fills, and with what.
+struct Part<'a> {
+    rows: &'a [u32],
+    /// `None` where the shard failed.
+    staging: Option<&'a mut Staging>,
+}
+
+/// Lays the answer out.
+pub fn gather(
+    selection: &Selection,
+    plan: &Plan,
+    reads: &[ShardRead],
+    fetched: &mut Fetched,
+    now: EventTime,
+    wishes: Wishes,
+) -> Result<Gathered, Failure> {
+    let mut answer = Gathered::default();
+    let mut views = Vec::with_capacity(selection.views.len());
+    for (place, selected) in selection.views.iter().enumerate() {
+        let (group, in_group) = place_in_groups(selection, place);
+        let rows = if plan.is_shared[group] {
+            1
+        } else {
+            plan.row_count
+        };
+        let parts = parts_of(group, in_group, reads, &mut fetched.shards);
+        let ages = Ages::of(&selected.view, now);
+        let gatherer = view::Gatherer::new(selected, rows, ages, wishes);
+        views.push(gatherer.gather(parts, &mut answer)?);
+    }
+    let mut bytes = 0;
+    for column in &selection.columns {
+        let group = place_in_groups(selection, column.view).0;
+        let mut laid_out: twin::Column = views[column.view][column.column].clone();
+        laid_out.shared = plan.is_shared[group];
+        if wishes.names {
+            laid_out.feature = column.label.as_ref().to_owned();
+        }
+        bytes += buffer::size_bytes(&laid_out);
+        answer.columns.push(laid_out);
+    }
+    if bytes > MESSAGE_BYTES {
+        return Err(too_large());
+    }
+    Ok(answer)
+}
+
+fn place_in_groups(selection: &Selection, view: usize) -> (usize, usize) {
+    let mut found = selection
+        .groups
+        .iter()
+        .enumerate()
+        .filter_map(|(group, views)| {
+            views
+                .views
+                .iter()
+                .position(|known| *known == view)
+                .map(|place| (group, place))
+        });
+    found.next().expect("every view is in its entity's group")
+}
+
+fn parts_of<'a>(
+    group: usize,
+    in_group: usize,
+    reads: &'a [ShardRead],
+    shards: &'a mut [Result<ShardRows, proto::reason::Refusal>],
+) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    for (read, outcome) in reads.iter().zip(shards) {
+        let Some(at) = read.groups.iter().position(|known| known.group == group) else {
+            continue;
+        };
+        let staging = outcome
+            .as_mut()
+            .ok()
+            .map(|rows| &mut rows.groups[at][in_group]);
+        parts.push(Part {
+            rows: &read.groups[at].rows,
+            staging,
+        });
+    }
+    parts
+}

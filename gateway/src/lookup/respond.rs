@@ -1,0 +1,56 @@
+//! Step 5 of a lookup: the answer, or `STALE` where the caller would rather have none.
+
+use super::{fetch::Fetched, gather::Gathered};
+use crate::failure::Failure;
+use proto::{id::Revision, reason::Reason};
+use std::time::Duration;
+use wire::twin;
+
+/// What the answer tells beside its columns.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The region that answers.
+    pub region: &'a str,
+    /// The revision it was planned under.
+    pub revision: Revision,
+    /// Rows.
+    pub row_count: usize,
+    /// How old the caller lets the answer be.
+    pub max_staleness: Option<Duration>,
+}
+
+/// Puts the answer together.
+pub fn respond(
+    on_stale: twin::OnStale,
+    gathered: Gathered,
+    fetched: Fetched,
+    facts: Facts<'_>,
+) -> Result<twin::LookupResponse, Failure> {
+    // The ages here include the gateway's own wait, which the replicas could not judge.
+    let too_old = |age: &Option<Duration>| match (facts.max_staleness, age) {
+        (Some(limit), Some(age)) => *age > limit,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let is_stale = fetched.is_stale || fetched.staleness.iter().any(|(_, age)| too_old(age));
+    if is_stale && on_stale == twin::OnStale::Fail {
+        let message = "no replica was as fresh as the token or max_staleness asks for by the deadline; \
+                       allow more time, or ask with on_stale: serve";
+        return Err(Failure::new(Reason::Stale, message));
+    }
+    let staleness = fetched.staleness.into_iter().map(|(origin, age)| {
+        let micros = age.map(|age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
+        twin::OriginStaleness { origin, micros }
+    });
+    Ok(twin::LookupResponse {
+        columns: gathered.columns,
+        statuses: gathered.statuses,
+        times: gathered.times,
+        row_count: u32::try_from(facts.row_count).expect("rows of a lookup are limited"),
+        region: facts.region.to_owned(),
+        revision: facts.revision.0,
+        stale: is_stale,
+        staleness: staleness.collect(),
+        token: fetched.token,
+    })
+}

@@ -1,0 +1,240 @@
+//! One gateway: what the gRPC and HTTP edges call, with time and counts taken around it.
+
+use crate::{
+    catalog::{Catalog, Catalogs},
+    edge::{Clock, Deadline, Randomness},
+    failure::Failure,
+    lookup::{Lookups, Selection, fetch::Replicas},
+    metrics::{Method, Metrics},
+    registry::Registry,
+    write::{Writes, writer::Writer},
+};
+use proto::{reason::Reason, request::Rejection};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+use wire::twin::{self, lookup_request::Select};
+
+/// Whether the process may take traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It may.
+    Ready,
+    /// It may not, and why.
+    NotReady(String),
+}
+
+/// Numbers that a user tunes.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long a call without a deadline may take.
+    pub default_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The region's name.
+    pub region: String,
+    /// Where definitions come from.
+    pub catalogs: Arc<dyn Catalogs>,
+    /// Where rows are read.
+    pub replicas: Arc<dyn Replicas>,
+    /// Where rows are written.
+    pub writer: Arc<dyn Writer>,
+    /// Where definitions are changed.
+    pub registry: Arc<dyn Registry>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bits.
+    pub randomness: Arc<dyn Randomness>,
+    /// Whether traffic may come.
+    pub readiness: watch::Receiver<Readiness>,
+    /// The process's metrics, before the gateway registers its own.
+    pub metrics: prometheus_client::registry::Registry,
+    /// Numbers.
+    pub settings: Settings,
+}
+
+/// One gateway.
+pub struct Gateway {
+    catalogs: Arc<dyn Catalogs>,
+    lookups: Lookups,
+    writes: Writes,
+    registry: Arc<dyn Registry>,
+    clock: Arc<dyn Clock>,
+    readiness: watch::Receiver<Readiness>,
+    metrics: Metrics,
+    all_metrics: prometheus_client::registry::Registry,
+    settings: Settings,
+}
+
+impl Gateway {
+    /// Puts a gateway together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            region,
+            catalogs,
+            replicas,
+            writer,
+            registry,
+            clock,
+            randomness,
+            readiness,
+            settings,
+            ..
+        } = parts;
+        let mut all_metrics = parts.metrics;
+        Self {
+            catalogs,
+            lookups: Lookups::new(replicas, Arc::clone(&clock), region.clone()),
+            writes: Writes::new(writer, Arc::clone(&clock), randomness, region),
+            registry,
+            clock,
+            readiness,
+            metrics: Metrics::register(&mut all_metrics),
+            all_metrics,
+            settings,
+        }
+    }
+
+    /// The newest definitions.
+    pub fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
+        self.catalogs.current()
+    }
+
+    /// Microseconds since 1970, as this process believes.
+    pub(crate) fn wall_micros(&self) -> u64 {
+        self.clock.wall_micros()
+    }
+
+    /// Which features a lookup would read.
+    pub(crate) fn select(
+        &self,
+        project: &str,
+        select: Option<&Select>,
+    ) -> Result<Arc<Selection>, Failure> {
+        self.lookups.select(&*self.catalog()?, project, select)
+    }
+
+    /// Calls about definitions.
+    #[must_use]
+    pub fn registry(&self) -> &dyn Registry {
+        &*self.registry
+    }
+
+    /// Whether traffic may come.
+    #[must_use]
+    pub fn readiness(&self) -> &watch::Receiver<Readiness> {
+        &self.readiness
+    }
+
+    /// All metrics of the process as Prometheus text.
+    pub fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        crate::metrics::text(&self.all_metrics)
+    }
+
+    /// Answers a lookup.
+    pub async fn lookup(
+        &self,
+        request: &twin::LookupRequest,
+        timeout: Option<Duration>,
+    ) -> Result<twin::LookupResponse, Failure> {
+        let started = self.clock.monotonic_micros();
+        let answer = match self.catalogs.current() {
+            Ok(catalog) => {
+                self.lookups
+                    .lookup(&catalog, request, self.deadline(timeout))
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
+        self.metrics.answered(Method::Lookup, &answer);
+        let (answer, selection) = answer?;
+        // Names that callers make up would become labels; those of services are the registry's.
+        let service = match &request.select {
+            Some(Select::Service(name)) => name,
+            Some(Select::Features(_)) | None => "",
+        };
+        self.metrics
+            .looked_up(&request.project, service, self.since(started));
+        self.metrics.served(&selection, &answer);
+        Ok(answer)
+    }
+
+    /// Takes a write, without the rows that the edge `set_aside`.
+    pub async fn write(
+        &self,
+        request: &twin::WriteRequest,
+        set_aside: Vec<Rejection>,
+        timeout: Option<Duration>,
+    ) -> Result<twin::WriteResponse, Failure> {
+        let started = self.clock.monotonic_micros();
+        let answer = match self.catalogs.current() {
+            Ok(catalog) => {
+                self.writes
+                    .write(&catalog, request, set_aside, self.deadline(timeout))
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
+        self.metrics.answered(Method::Write, &answer);
+        self.count_written(started, answer)
+    }
+
+    /// Takes a deletion, without the rows that the edge `set_aside`.
+    pub async fn delete(
+        &self,
+        request: &twin::DeleteRequest,
+        set_aside: Vec<Rejection>,
+        timeout: Option<Duration>,
+    ) -> Result<twin::WriteResponse, Failure> {
+        let started = self.clock.monotonic_micros();
+        let answer = match self.catalogs.current() {
+            Ok(catalog) => {
+                self.writes
+                    .delete(&catalog, request, set_aside, self.deadline(timeout))
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
+        self.metrics.answered(Method::Delete, &answer);
+        self.count_written(started, answer)
+    }
+
+    fn count_written(
+        &self,
+        started: u64,
+        answer: Result<twin::WriteResponse, Failure>,
+    ) -> Result<twin::WriteResponse, Failure> {
+        let answer = answer?;
+        self.metrics.wrote(&answer, self.since(started));
+        Ok(answer)
+    }
+
+    fn since(&self, started: u64) -> Duration {
+        Duration::from_micros(self.clock.monotonic_micros().saturating_sub(started))
+    }
+
+    /// The caller's deadline, less a little: what came until then must still travel back.
+    fn deadline(&self, timeout: Option<Duration>) -> Deadline {
+        let timeout = timeout.unwrap_or(self.settings.default_deadline);
+        let way_back = (timeout / 10).min(Duration::from_millis(5));
+        Deadline::after(&*self.clock, timeout.saturating_sub(way_back))
+    }
+
+    /// Fails where traffic may not come.
+    pub fn check_ready(&self) -> Result<(), Failure> {
+        match &*self.readiness.borrow() {
+            Readiness::Ready => Ok(()),
+            Readiness::NotReady(why) => Err(Failure::new(Reason::NotReady, why.clone())),
+        }
+    }
+}

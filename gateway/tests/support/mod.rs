@@ -1,0 +1,187 @@
+//! A gateway over rows in memory: real rows, real merges, one process, no node.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod catalog;
+pub mod clients;
+pub mod rows;
+
+use gateway::{
+    Gateway, Parts, Readiness, Settings,
+    catalog::{Catalog, Catalogs},
+    edge::{Clock, Randomness},
+    failure::Failure,
+    registry::Registry,
+};
+use parking_lot::Mutex;
+use proto::reason::Reason;
+use rows::Rows;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::watch;
+use wire::v1;
+
+/// The wall clock when a test begins: 2026-11-20T10:00:00Z.
+pub const START_MICROS: u64 = 1_795_168_800_000_000;
+pub const SECOND: u64 = 1_000_000;
+
+/// Everything a test can touch.
+pub struct World {
+    pub gateway: Arc<Gateway>,
+    pub rows: Arc<Rows>,
+    pub clock: Arc<TestClock>,
+    pub catalog: Arc<TestCatalog>,
+    pub readiness: watch::Sender<Readiness>,
+}
+
+pub struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub fn set(&self, wall_micros: u64) {
+        self.0.store(wall_micros, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn monotonic_micros(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn wall_micros(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Counting(AtomicU64);
+
+impl Randomness for Counting {
+    fn random_u128(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Ordering::Relaxed)) << 32
+    }
+}
+
+pub struct TestCatalog(Mutex<Option<Arc<Catalog>>>);
+
+impl TestCatalog {
+    /// Forgets everything, as before a cluster is founded.
+    pub fn clear(&self) {
+        *self.0.lock() = None;
+    }
+
+    pub fn put(&self, catalog: Catalog) {
+        *self.0.lock() = Some(Arc::new(catalog));
+    }
+}
+
+impl Catalogs for TestCatalog {
+    fn current(&self) -> Result<Arc<Catalog>, Failure> {
+        let founded = self.0.lock().clone();
+        founded.ok_or_else(|| Failure::new(Reason::NotReady, "there is no cluster yet"))
+    }
+}
+
+/// A registry that keeps the last applied texts: what passes through the gateway is its subject.
+struct Echo;
+
+#[tonic::async_trait]
+impl Registry for Echo {
+    async fn plan(&self, request: v1::PlanRequest) -> Result<v1::PlanResponse, Failure> {
+        let changes = request.files.into_iter().map(|file| v1::Change {
+            action: v1::ChangeAction::Create.into(),
+            object: file.name,
+            ..Default::default()
+        });
+        Ok(v1::PlanResponse {
+            base_revision: 1,
+            changes: changes.collect(),
+            ..Default::default()
+        })
+    }
+
+    async fn apply(&self, request: v1::ApplyRequest) -> Result<v1::ApplyResponse, Failure> {
+        if request
+            .expect_revision
+            .is_some_and(|revision| revision != 1)
+        {
+            return Err(Failure::new(
+                Reason::RevisionChanged,
+                "the registry is at revision 1; plan again",
+            ));
+        }
+        Ok(v1::ApplyResponse {
+            revision: 2,
+            changes: Vec::new(),
+        })
+    }
+
+    async fn get(&self, request: v1::GetRequest) -> Result<v1::RegistryObject, Failure> {
+        Err(Failure::new(
+            Reason::UnknownView,
+            format!("there is no {}", request.name),
+        ))
+    }
+
+    async fn list(&self, _: v1::ListRequest) -> Result<v1::ListResponse, Failure> {
+        Ok(v1::ListResponse {
+            revision: 1,
+            objects: Vec::new(),
+        })
+    }
+
+    async fn history(&self, _: v1::HistoryRequest) -> Result<v1::HistoryResponse, Failure> {
+        Ok(v1::HistoryResponse {
+            entries: Vec::new(),
+        })
+    }
+
+    async fn rollback(&self, request: v1::RollbackRequest) -> Result<v1::ApplyResponse, Failure> {
+        Ok(v1::ApplyResponse {
+            revision: request.revision,
+            changes: Vec::new(),
+        })
+    }
+
+    fn watch(
+        &self,
+        request: v1::WatchRequest,
+    ) -> futures::stream::BoxStream<'static, v1::RevisionNotice> {
+        let notice = v1::RevisionNotice {
+            revision: request.after_revision + 1,
+        };
+        Box::pin(futures::stream::iter([notice]))
+    }
+}
+
+impl World {
+    /// The shop of [`catalog::shop`], empty.
+    pub fn new() -> Self {
+        Self::with(catalog::shop())
+    }
+
+    pub fn with(catalog: Catalog) -> Self {
+        let clock = Arc::new(TestClock(AtomicU64::new(START_MICROS)));
+        let catalog = Arc::new(TestCatalog(Mutex::new(Some(Arc::new(catalog)))));
+        let rows = Arc::new(Rows::new(Arc::clone(&catalog), Arc::clone(&clock)));
+        let (readiness, follows) = watch::channel(Readiness::Ready);
+        let gateway = Arc::new(Gateway::new(Parts {
+            region: "eu".into(),
+            catalogs: Arc::clone(&catalog) as Arc<dyn Catalogs>,
+            replicas: Arc::clone(&rows) as Arc<dyn gateway::lookup::fetch::Replicas>,
+            writer: Arc::clone(&rows) as Arc<dyn gateway::write::writer::Writer>,
+            registry: Arc::new(Echo),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            randomness: Arc::new(Counting(AtomicU64::new(1))),
+            readiness: follows,
+            metrics: prometheus_client::registry::Registry::default(),
+            settings: Settings::default(),
+        }));
+        Self {
+            gateway,
+            rows,
+            clock,
+            catalog,
+            readiness,
+        }
+    }
+}

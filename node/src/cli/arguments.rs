@@ -1,0 +1,97 @@
+//! What can be typed: the global flags and the commands.
+
+use super::{
+    apply::ApplyArguments, demo::DemoArguments, delete::DeleteArguments, get::GetArguments, load::LoadArguments,
+    plan::PlanArguments, registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
+    status::StatusArguments, write::WriteArguments,
+};
+use crate::client::gateway::GatewayAddress;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Atoll, a feature database: rows of features, written as events happen and looked up in one call.
+#[derive(Debug, Parser)]
+#[command(name = "atoll", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+
+    /// Access token; for `get`, whose own --token is a consistency token, it stands here, before
+    /// the command
+    #[arg(
+        long,
+        env = "ATOLL_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Gateways, tried in order
+    #[arg(
+        long,
+        global = true,
+        env = "ATOLL_GATEWAY",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:6570"
+    )]
+    pub gateway: Vec<GatewayAddress>,
+
+    /// A table for people, or JSON: one document, or one line per record
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+
+    /// Say nothing but the answer
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Table,
+    /// For programs; stable.
+    Json,
+}
+
+/// The access token of commands that have no other token.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Access {
+    /// Access token
+    #[arg(id = "access_token", long = "token", value_name = "TOKEN")]
+    pub token: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A whole cluster in this process, with real data written and looked up
+    Demo(DemoArguments),
+    /// Run a node
+    Serve(ServeArguments),
+    /// Look features up
+    Get(GetArguments),
+    /// Write rows of JSON
+    Write(WriteArguments),
+    /// Delete a row
+    Delete(DeleteArguments),
+    /// Load a file of rows; the same command goes on where it was interrupted
+    Load(LoadArguments),
+    /// Show the difference between definition files and the registry
+    Plan(PlanArguments),
+    /// Carry that difference out
+    Apply(ApplyArguments),
+    /// What is defined, and what was
+    Registry(RegistryArguments),
+    /// Nodes, groups and copies
+    Status(StatusArguments),
+    /// Who holds which shard
+    Shards(ShardsArguments),
+}

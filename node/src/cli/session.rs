@@ -1,0 +1,63 @@
+//! What every command of a client needs: gateways, and where its answer goes.
+
+use super::{
+    arguments::{Cli, Command, Globals},
+    output::Output,
+};
+use crate::client::gateways::{Gateways, SetupError};
+use std::sync::Arc;
+
+/// A command's surroundings.
+#[derive(Debug)]
+pub struct Session {
+    /// The cluster.
+    pub gateways: Arc<Gateways>,
+    /// The answer.
+    pub output: Output,
+}
+
+impl Session {
+    /// From the flags; a token at the command goes before one in front of it or in the environment.
+    pub fn new(globals: &Globals, token: Option<&str>) -> Result<Self, SetupError> {
+        Ok(Self {
+            gateways: Arc::new(Gateways::new(&globals.gateway, token)?),
+            output: Output::new(globals.output, globals.quiet),
+        })
+    }
+}
+
+/// Runs a client's command to its end.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let access = cli.command.access_token().map(str::to_owned);
+    let session = Session::new(&cli.globals, access.or(cli.token).as_deref())?;
+    match cli.command {
+        Command::Demo(arguments) => super::demo::run(arguments).await,
+        Command::Serve(arguments) => super::serve::run(arguments).await,
+        Command::Get(arguments) => super::get::run(&session, arguments).await,
+        Command::Write(arguments) => super::write::run(&session, arguments).await,
+        Command::Delete(arguments) => super::delete::run(&session, arguments).await,
+        Command::Load(arguments) => super::load::run(&session, arguments).await,
+        Command::Plan(arguments) => super::plan::run(&session, arguments).await,
+        Command::Apply(arguments) => super::apply::run(&session, arguments).await,
+        Command::Registry(arguments) => super::registry::run(&session, arguments).await,
+        Command::Status(_) => super::status::run(&session).await,
+        Command::Shards(arguments) => super::shards::run(&session, arguments).await,
+    }
+}
+
+impl Command {
+    fn access_token(&self) -> Option<&str> {
+        let access = match self {
+            Self::Get(_) | Self::Demo(_) | Self::Serve(_) => return None,
+            Self::Registry(arguments) => return arguments.token.as_deref(),
+            Self::Write(arguments) => &arguments.access,
+            Self::Delete(arguments) => &arguments.access,
+            Self::Load(arguments) => &arguments.access,
+            Self::Plan(arguments) => &arguments.access,
+            Self::Apply(arguments) => &arguments.access,
+            Self::Status(arguments) => &arguments.access,
+            Self::Shards(arguments) => &arguments.access,
+        };
+        access.token.as_deref()
+    }
+}

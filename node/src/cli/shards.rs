@@ -1,0 +1,115 @@
+//! `atoll shards`: the shard map, a line for each shard.
+
+use super::{arguments::Access, output::table, session::Session};
+use crate::client::call::COMMAND_DEADLINE;
+use clap::Args;
+use serde_json::{Value as Json, json};
+use wire::v1::{ReplicaStatus, ShardStatus, ShardsRequest};
+
+/// The arguments of `atoll shards`.
+#[derive(Debug, Args)]
+pub struct ShardsArguments {
+    /// Only these shards
+    #[arg(value_name = "SHARD")]
+    pub shards: Vec<u32>,
+
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// Prints the map.
+pub async fn run(session: &Session, arguments: ShardsArguments) -> anyhow::Result<()> {
+    let request = ShardsRequest {
+        shards: arguments.shards,
+    };
+    let answer = session.gateways.shards(request, COMMAND_DEADLINE).await?;
+    session.output.records(
+        || {
+            let header = [
+                "shard",
+                "primary",
+                "epoch",
+                "incarnation",
+                "committed",
+                "replicas",
+            ];
+            let map = table(header, answer.shards.iter().map(row));
+            format!("{map}\n\nrevision {}", answer.revision)
+        },
+        answer.shards.iter().map(json_of),
+    )?;
+    Ok(())
+}
+
+fn row(shard: &ShardStatus) -> [String; 6] {
+    let primary = if shard.primary.is_empty() {
+        "none"
+    } else {
+        &shard.primary
+    };
+    [
+        shard.shard.to_string(),
+        primary.to_owned(),
+        shard.epoch.to_string(),
+        shard.incarnation.to_string(),
+        shard.committed.to_string(),
+        shard
+            .replicas
+            .iter()
+            .map(replica)
+            .collect::<Vec<_>>()
+            .join(", "),
+    ]
+}
+
+fn replica(replica: &ReplicaStatus) -> String {
+    let state = if replica.in_sync {
+        "in sync"
+    } else {
+        "not in sync"
+    };
+    format!(
+        "{} {} at {} ({state})",
+        replica.node, replica.role, replica.position
+    )
+}
+
+fn json_of(shard: &ShardStatus) -> Json {
+    let replica = |replica: &ReplicaStatus| {
+        json!({
+            "node": replica.node, "role": replica.role,
+            "in_sync": replica.in_sync, "position": replica.position,
+        })
+    };
+    json!({
+        "shard": shard.shard,
+        "incarnation": shard.incarnation,
+        "epoch": shard.epoch,
+        "primary": (!shard.primary.is_empty()).then_some(&shard.primary),
+        "committed": shard.committed,
+        "replicas": shard.replicas.iter().map(replica).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_without_a_primary_says_none() {
+        let behind = ReplicaStatus {
+            node: "eu-2".to_owned(),
+            role: "joining".to_owned(),
+            in_sync: false,
+            position: 7,
+        };
+        let shard = ShardStatus {
+            shard: 3,
+            replicas: vec![behind],
+            ..Default::default()
+        };
+        assert_eq!(row(&shard)[1], "none");
+        assert_eq!(row(&shard)[5], "eu-2 joining at 7 (not in sync)");
+        assert_eq!(json_of(&shard)["primary"], Json::Null);
+    }
+}

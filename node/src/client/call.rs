@@ -1,0 +1,74 @@
+//! The calls themselves, one function each, over [`Gateways`].
+
+use super::gateways::{CallError, Gateways};
+use proto::limits::MESSAGE_BYTES;
+use std::time::Duration;
+use tonic::transport::Channel;
+use wire::v1::{
+    self, admin_service_client::AdminServiceClient, feature_service_client::FeatureServiceClient,
+    registry_service_client::RegistryServiceClient,
+};
+
+/// How long a call of a person's command may take.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a change of the registry may take: it waits for the global group.
+pub const CHANGE_DEADLINE: Duration = Duration::from_secs(30);
+
+fn features(channel: Channel) -> FeatureServiceClient<Channel> {
+    FeatureServiceClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES)
+}
+
+fn registry(channel: Channel) -> RegistryServiceClient<Channel> {
+    RegistryServiceClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES)
+}
+
+fn admin(channel: Channel) -> AdminServiceClient<Channel> {
+    AdminServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES)
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident: $client:ident($request:ident) -> $answer:ident;)*) => {
+        impl Gateways {$(
+            $(#[$doc])*
+            pub async fn $name(
+                &self,
+                request: v1::$request,
+                deadline: Duration,
+            ) -> Result<v1::$answer, CallError> {
+                self.call(request, deadline, |channel, request| async move {
+                    $client(channel).$name(request).await
+                })
+                .await
+            }
+        )*}
+    };
+}
+
+calls! {
+    /// Features of one shared entity and any number of rows.
+    lookup: features(LookupRequest) -> LookupResponse;
+    /// Rows of one or several views. Safe to repeat with the same request id.
+    write: features(WriteRequest) -> WriteResponse;
+    /// Rows deleted. Safe to repeat with the same request id.
+    delete: features(DeleteRequest) -> WriteResponse;
+    /// The difference between definition files and the registry.
+    plan: registry(PlanRequest) -> PlanResponse;
+    /// Carries that difference out.
+    apply: registry(ApplyRequest) -> ApplyResponse;
+    /// One object of the registry.
+    get: registry(GetRequest) -> RegistryObject;
+    /// Objects of a project, or the projects.
+    list: registry(ListRequest) -> ListResponse;
+    /// What was changed, newest first.
+    history: registry(HistoryRequest) -> HistoryResponse;
+    /// Makes the definitions of an earlier revision those of a new one.
+    rollback: registry(RollbackRequest) -> ApplyResponse;
+    /// Nodes and groups.
+    status: admin(StatusRequest) -> StatusResponse;
+    /// The shard map.
+    shards: admin(ShardsRequest) -> ShardsResponse;
+}

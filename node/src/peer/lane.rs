@@ -1,0 +1,173 @@
+//! A lane: this node's connection to one other for one class of traffic, made again when it breaks.
+
+use super::{
+    connection::{next, write_all, write_one},
+    frame::{Failure, Frame, Hello, Kind},
+    mesh::{CallError, Shared},
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use proto::id::NodeId;
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use tokio::{
+    io::split,
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+
+/// Frames that wait for the connection. Cores bound the bytes they have in flight; beyond this
+/// count messages are dropped, as by a broken connection.
+const QUEUE_FRAMES: usize = 4_096;
+const CONNECT_WITHIN: Duration = Duration::from_millis(1_000);
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MOST: Duration = Duration::from_secs(1);
+
+type Waiting = Mutex<BTreeMap<u64, oneshot::Sender<Result<Bytes, CallError>>>>;
+
+#[derive(Clone)]
+pub(super) struct Lane {
+    queue: mpsc::Sender<Frame>,
+    waiting: Arc<Waiting>,
+}
+
+impl Lane {
+    /// Starts a lane to `address`; `hello` says who calls whom.
+    pub(super) fn open(shared: Arc<Shared>, address: String, hello: Hello) -> Self {
+        let (queue, frames) = mpsc::channel(QUEUE_FRAMES);
+        let waiting = Arc::new(Waiting::default());
+        tokio::spawn(keep(shared, address, hello, frames, Arc::clone(&waiting)));
+        Self { queue, waiting }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Puts a message on its way, or drops it where the queue is full.
+    pub(super) fn send(&self, method: u8, payload: Bytes) -> bool {
+        self.queue.try_send(Frame { kind: Kind::Message, method, call: 0, payload }).is_ok()
+    }
+
+    pub(super) async fn call(
+        &self,
+        number: u64,
+        method: u8,
+        payload: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, CallError> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.lock().insert(number, answer);
+        let forget = Forget { waiting: &self.waiting, number };
+        let frame = Frame { kind: Kind::Call, method, call: number, payload };
+        if self.queue.try_send(frame).is_err() {
+            return Err(CallError::Busy);
+        }
+        let outcome = timeout(within, answered).await;
+        drop(forget);
+        match outcome {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(CallError::Broken),
+            Err(_) => Err(CallError::Deadline),
+        }
+    }
+}
+
+/// Forgets a call whose caller went away, so that nothing piles up.
+struct Forget<'a> {
+    waiting: &'a Waiting,
+    number: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.waiting.lock().remove(&self.number);
+    }
+}
+
+async fn keep(
+    shared: Arc<Shared>,
+    address: String,
+    hello: Hello,
+    mut frames: mpsc::Receiver<Frame>,
+    waiting: Arc<Waiting>,
+) {
+    let mut pause = RETRY_FIRST;
+    while !frames.is_closed() || !frames.is_empty() {
+        match run(&shared, &address, &hello, &mut frames, &waiting).await {
+            Ok(()) => return,
+            Err(Broke { error, was_open }) => {
+                tracing::debug!(%address, class = ?hello.class, %error, "connection to a node broke");
+                waiting.lock().clear();
+                if was_open {
+                    pause = RETRY_FIRST;
+                    shared.handler.down(hello.to, hello.class);
+                }
+            }
+        }
+        // What waited meanwhile is old news; calls in it fail rather than arrive late.
+        while frames.try_recv().is_ok() {}
+        sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MOST);
+    }
+}
+
+struct Broke {
+    error: io::Error,
+    was_open: bool,
+}
+
+async fn run(
+    shared: &Shared,
+    address: &str,
+    hello: &Hello,
+    frames: &mut mpsc::Receiver<Frame>,
+    waiting: &Waiting,
+) -> Result<(), Broke> {
+    let closed = |error| Broke { error, was_open: false };
+    let connected = timeout(CONNECT_WITHIN, shared.network.connect(address)).await;
+    let connection = connected.map_err(|_| closed(io::ErrorKind::TimedOut.into()))?.map_err(closed)?;
+    let (mut reading, mut writing) = split(connection);
+    let mut first = Frame::bare(Kind::Hello);
+    first.payload = hello.encode();
+    write_one(&mut writing, &first).await.map_err(closed)?;
+    let answer = next(&mut reading).await.map_err(closed)?;
+    let peer = check_answer(&answer, hello).map_err(closed)?;
+    shared.handler.up(peer, hello.class);
+    let open = |error| Broke { error, was_open: true };
+    tokio::select! {
+        written = write_all(writing, frames) => written.map_err(open),
+        read = take_answers(&mut reading, waiting) => read.map_err(open),
+    }
+}
+
+fn check_answer(answer: &Frame, hello: &Hello) -> io::Result<NodeId> {
+    let refused = |text: String| io::Error::new(io::ErrorKind::PermissionDenied, text);
+    match answer.kind {
+        Kind::Hello => {
+            let other = Hello::decode(&answer.payload).map_err(|error| refused(error.to_string()))?;
+            let meant = hello.to == NodeId(0) || hello.to == other.node;
+            if meant { Ok(other.node) } else { Err(refused(format!("node {} answers there", other.node))) }
+        }
+        _ => Err(refused(String::from_utf8_lossy(&answer.payload).into_owned())),
+    }
+}
+
+async fn take_answers(reading: &mut super::connection::Reading, waiting: &Waiting) -> io::Result<()> {
+    loop {
+        let frame = next(reading).await?;
+        let result = match frame.kind {
+            Kind::Answer => Ok(frame.payload),
+            Kind::Failure => {
+                Err(CallError::Failed(Failure(String::from_utf8_lossy(&frame.payload).into_owned())))
+            }
+            Kind::Pong | Kind::Ping => continue,
+            Kind::Hello | Kind::TurnedAway | Kind::Message | Kind::Call => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer was expected"));
+            }
+        };
+        if let Some(answer) = waiting.lock().remove(&frame.call) {
+            // A caller that no longer waits is no fault.
+            let _ = answer.send(result);
+        }
+    }
+}

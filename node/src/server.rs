@@ -1,0 +1,34 @@
+//! A running node, from its data directory up to its listeners.
+//!
+//! `start` tells the story; the other modules are its parts, in the order in which it names them.
+
+pub mod data_dir;
+pub mod hlc_bound;
+
+mod metadata;
+mod peers;
+
+mod global;
+
+mod region;
+mod regional;
+pub mod shards;
+mod upkeep;
+
+mod admin;
+mod definitions;
+mod edge;
+mod reads;
+mod registry;
+mod replicas;
+mod writes;
+
+mod listen;
+mod metrics;
+mod readiness;
+mod running;
+pub mod single;
+mod start;
+
+pub use running::Running;
+pub use start::{StartError, start_single};

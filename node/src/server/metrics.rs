@@ -1,0 +1,45 @@
+//! The node's own metrics; the gateway adds its own to the same registry.
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use std::{fmt, sync::Arc};
+use store::Store;
+
+/// A registry that shows how the store stands whenever it is asked.
+#[must_use]
+pub fn registry(store: &Arc<Store>) -> Registry {
+    let mut registry = Registry::with_prefix("atoll");
+    registry.register_collector(Box::new(StoreMetrics(Arc::clone(store))));
+    registry
+}
+
+struct StoreMetrics(Arc<Store>);
+
+impl fmt::Debug for StoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreMetrics")
+    }
+}
+
+impl Collector for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (used, live) = self.0.used_and_live_bytes();
+        let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        let help = "Bytes of the store's segment files, and of the rows in them that are live";
+        let bytes = gauge(used);
+        let mut family = encoder.encode_descriptor("store_bytes", help, None, bytes.metric_type())?;
+        for (kind, value) in [("used", used), ("live", live), ("tail", self.0.tail_bytes())] {
+            gauge(value).encode(family.encode_family(&[("kind", kind)])?)?;
+        }
+        let index = gauge(self.0.index_bytes());
+        let help = "Bytes of memory that the store's index takes";
+        index.encode(encoder.encode_descriptor("store_index_bytes", help, None, index.metric_type())?)?;
+        let damage = ConstCounter::new(self.0.damage_found());
+        let help = "Rows found damaged on disk since the start";
+        damage.encode(encoder.encode_descriptor("store_damage", help, None, damage.metric_type())?)
+    }
+}

@@ -1,0 +1,136 @@
+//! What this node does with what other nodes say, and how it says things to them.
+
+use super::shards::{Input, METHOD_REPLICATION, message_codec};
+use crate::peer::{CallError as MeshError, Class, Failure, Handler, Mesh};
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use proto::id::NodeId;
+use raft::group::{
+    CallError, Group, GroupId, Peer, PeerNetwork, RaftRequest, RaftResponse, network::CallFuture,
+};
+use raft::{placement::Placement, registry::Registry};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+/// The method of a call that carries a Raft message.
+const METHOD_RAFT: u8 = 1;
+/// A Raft message that brings no answer for this long is given up; openraft says it again.
+const RAFT_WITHIN: Duration = Duration::from_secs(2);
+
+/// The groups that this node is a member of; each comes once it has started.
+#[derive(Default)]
+pub struct Groups {
+    global: OnceLock<Group<Registry>>,
+    regional: RwLock<Option<Group<Placement>>>,
+}
+
+impl Groups {
+    /// The global group has started.
+    pub fn set_global(&self, group: Group<Registry>) {
+        // It starts once in a process.
+        let _ = self.global.set(group);
+    }
+
+    /// The regional group has started.
+    pub fn set_regional(&self, group: Group<Placement>) {
+        *self.regional.write() = Some(group);
+    }
+
+    async fn serve(&self, id: GroupId, request: RaftRequest) -> Option<RaftResponse> {
+        if let Some(group) = self.global.get().filter(|group| group.id() == id) {
+            return Some(group.serve(request).await);
+        }
+        let regional = self.regional.read().clone().filter(|group| group.id() == id);
+        Some(regional?.serve(request).await)
+    }
+}
+
+/// Answers other nodes.
+pub struct Peers {
+    groups: Arc<Groups>,
+    shards: mpsc::Sender<Input>,
+}
+
+impl Peers {
+    /// Answers with these groups and shards.
+    #[must_use]
+    pub fn new(groups: Arc<Groups>, shards: mpsc::Sender<Input>) -> Self {
+        Self { groups, shards }
+    }
+
+    async fn raft(&self, payload: &Bytes) -> Result<Bytes, Failure> {
+        let bad = |error: String| Failure(error);
+        let (length, rest) = payload.split_first_chunk::<4>().ok_or_else(|| bad("it is cut".into()))?;
+        let (id, request) = rest
+            .split_at_checked(u32::from_le_bytes(*length) as usize)
+            .ok_or_else(|| bad("it is cut".into()))?;
+        let id: GroupId = serde_json::from_slice(id).map_err(|error| bad(error.to_string()))?;
+        let request = RaftRequest::decode(request).map_err(|error| bad(error.to_string()))?;
+        let answer = self.groups.serve(id, request).await;
+        answer.map(|answer| answer.encode().into()).ok_or_else(|| bad(format!("this node has no part in group {id}")))
+    }
+}
+
+#[async_trait]
+impl Handler for Peers {
+    async fn message(&self, from: NodeId, method: u8, payload: Bytes) {
+        if method != METHOD_REPLICATION {
+            tracing::warn!(%from, method, "a message of an unknown kind");
+            return;
+        }
+        match message_codec::read(&payload) {
+            // The log's thread ends only with the process.
+            Ok(messages) => drop(self.shards.send(Input::Messages { from, messages }).await),
+            Err(error) => tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again"),
+        }
+    }
+
+    async fn call(&self, from: NodeId, method: u8, payload: Bytes) -> Result<Bytes, Failure> {
+        match method {
+            METHOD_RAFT => self.raft(&payload).await,
+            _ => Err(Failure(format!("node {from} called method {method}, which is not known here"))),
+        }
+    }
+
+    fn up(&self, node: NodeId, class: Class) {
+        if class == Class::Replication {
+            // A full queue means that much is going on already; ticks notice silence and return.
+            let _ = self.shards.try_send(Input::PeerUp(node));
+        }
+    }
+
+    fn down(&self, node: NodeId, class: Class) {
+        if class == Class::Replication {
+            let _ = self.shards.try_send(Input::PeerDown(node));
+        }
+    }
+}
+
+/// Carries Raft's messages over the mesh.
+pub struct RaftOverMesh(pub Arc<Mesh>);
+
+impl PeerNetwork for RaftOverMesh {
+    fn call(&self, target: NodeId, peer: &Peer, group: GroupId, request: RaftRequest) -> CallFuture {
+        let mesh = Arc::clone(&self.0);
+        mesh.learn(target, &peer.address);
+        Box::pin(async move {
+            let id = serde_json::to_vec(&group).expect("a group's id is plain data");
+            let mut payload = Vec::with_capacity(4 + id.len() + 64);
+            payload.extend((id.len() as u32).to_le_bytes());
+            payload.extend(id);
+            payload.extend(request.encode());
+            let answer = mesh.call(target, Class::Metadata, METHOD_RAFT, payload.into(), RAFT_WITHIN).await;
+            match answer {
+                Ok(bytes) => RaftResponse::decode(&bytes).map_err(|error| CallError::Failed(target, error.to_string())),
+                Err(error @ (MeshError::Unknown | MeshError::Busy)) => {
+                    Err(CallError::Unreachable(target, error.to_string()))
+                }
+                Err(error) => Err(CallError::Failed(target, error.to_string())),
+            }
+        })
+    }
+}

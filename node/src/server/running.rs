@@ -1,0 +1,133 @@
+//! A node that runs, and how it stops.
+
+use super::{data_dir::DataDir, metadata::Metadata, shards::{Board, Input}, upkeep::Upkeep};
+use gateway::Readiness;
+use raft::group::Blocking;
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use store::Store;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// How long a stop waits for calls in flight and for the disk.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How often the store's upkeep looks for work when there was none.
+const UPKEEP_PAUSE: Duration = Duration::from_millis(200);
+
+/// See the module.
+pub struct Running {
+    /// Where it answers gRPC.
+    pub grpc: SocketAddr,
+    /// Where it answers HTTP.
+    pub http: SocketAddr,
+    pub(super) readiness: watch::Receiver<Readiness>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) end: watch::Receiver<Option<Option<String>>>,
+    pub(super) background: Background,
+    pub(super) groups: Metadata,
+    pub(super) dir: DataDir,
+}
+
+impl Running {
+    /// Why it may not take traffic yet; none once it may.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<String> {
+        match &*self.readiness.borrow() {
+            Readiness::Ready => None,
+            Readiness::NotReady(why) => Some(why.clone()),
+        }
+    }
+
+    /// Waits until the node must stop by itself: why.
+    pub async fn failed(&mut self) -> String {
+        let ended = async {
+            let end = self.end.wait_for(Option::is_some).await;
+            end.ok().and_then(|end| end.clone().flatten()).unwrap_or_else(|| "the shards ended".into())
+        };
+        tokio::select! {
+            fault = ended => fault,
+            fault = self.groups.global.failed() => format!("the global group: {fault}"),
+            fault = self.groups.regional.failed() => format!("the regional group: {fault}"),
+        }
+    }
+
+    /// Stops: no new calls, what was taken is answered and synced, files are closed.
+    pub async fn stop(self) {
+        self.background.stop().await;
+        let (done, stopped) = oneshot::channel();
+        if self.inputs.send(Input::Stop(done)).await.is_ok() {
+            // A disk that hangs must not keep the process: what it did not sync was not answered.
+            let _ = timeout(STOP_WITHIN, stopped).await;
+        }
+        let mut end = self.end.clone();
+        let _ = timeout(STOP_WITHIN, end.wait_for(Option::is_some)).await;
+        self.groups.regional.stop().await;
+        self.groups.global.stop().await;
+        drop(self.dir);
+    }
+}
+
+/// Tasks that run beside everything else until the node stops.
+pub struct Background {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Self { stop: watch::Sender::new(false), tasks: Vec::new() }
+    }
+}
+
+impl Background {
+    /// Runs a task.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(tokio::spawn(task));
+    }
+
+    /// Resolves when the node stops.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // A sender that is gone stops too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+
+    /// Has the store do its upkeep, a step at a time.
+    pub fn keep_store(&mut self, store: Arc<Store>, board: Board, place: Blocking) {
+        let stopping = self.stopping();
+        self.spawn(async move {
+            tokio::select! {
+                () = keep(store, board, place) => {}
+                () = stopping => {}
+            }
+        });
+    }
+
+    /// Stops the servers, gives calls in flight their time, then ends all tasks.
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        for mut task in self.tasks {
+            if timeout(Duration::from_millis(500), &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+async fn keep(store: Arc<Store>, board: Board, place: Blocking) {
+    let mut upkeep = Upkeep::default();
+    loop {
+        let (own, appended) = (Arc::clone(&store), board.appended_bytes());
+        let (next, worked) = place.run(move || upkeep.step(&own, appended)).await;
+        upkeep = next;
+        if worked {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(UPKEEP_PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The shards of a node, as the rest of the process reaches them.
+
+mod board;
+mod driver;
+mod effects;
+mod input;
+pub mod message_codec;
+mod outbox;
+mod prepare;
+pub mod run;
+mod recovered;
+mod standing;
+
+pub use board::{Board, Standing};
+pub use driver::{Driver, Parts, Place, Proposed};
+pub use input::{Input, PartAnswer, PartWrite, ShardReport};
+pub use recovered::of_store;
+pub use outbox::{METHOD_REPLICATION, Outbox};

@@ -1,0 +1,55 @@
+//! How the shards stand, for readers on other threads: replaced as a whole with each tick.
+
+use parking_lot::RwLock;
+use proto::id::ShardId;
+use replication::{Micros, RoleName};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How one shard stands on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What this replica is to it.
+    pub role: RoleName,
+    /// Whether lookups may be answered from it.
+    pub is_readable: bool,
+    /// Everything acknowledged before this instant of this node's monotonic clock is applied.
+    pub complete_at: Option<Micros>,
+}
+
+/// See the module. Clones are one board.
+#[derive(Clone, Default)]
+pub struct Board(Arc<Shown>);
+
+#[derive(Default)]
+struct Shown {
+    standings: RwLock<Arc<BTreeMap<ShardId, Standing>>>,
+    appended_bytes: AtomicU64,
+}
+
+impl Board {
+    /// How all shards of this node stand.
+    #[must_use]
+    pub fn read(&self) -> Arc<BTreeMap<ShardId, Standing>> {
+        Arc::clone(&self.0.standings.read())
+    }
+
+    /// Bytes appended to the log since the start.
+    #[must_use]
+    pub fn appended_bytes(&self) -> u64 {
+        self.0.appended_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_appended(&self, bytes: usize) {
+        self.0.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn write(&self, standings: BTreeMap<ShardId, Standing>) {
+        *self.0.standings.write() = Arc::new(standings);
+    }
+}

@@ -1,0 +1,440 @@
+//! The shards of one node: their replicas' cores, the store's writer and the node's clock, owned by
+//! one thread. It takes inputs, steps cores, and carries out what they ask for in their order.
+//!
+//! Write path, steps 3 to 6: a part is prepared, stamped and appended; it is sent to the other
+//! replicas as soon as it is encoded, synced with whatever else came meanwhile, and answered once
+//! the core says that it is committed.
+
+use super::{
+    board::{Board, Standing as Stands},
+    input::{Input, PartAnswer, PartWrite, ShardReport},
+    outbox::Outbox,
+    prepare::{Terms, prepare},
+    standing::Standing,
+};
+use crate::{components::Now, server::hlc_bound::HlcBound};
+use gateway::write::writer::WriteRow;
+use proto::{
+    hlc::{Clock, Hlc},
+    id::{BootId, NodeId, RegionId, ShardId, StoreId},
+    reason::{Reason, Refusal},
+    schema::Schemas,
+};
+use raft::registry::{Catalog, span::Span};
+use replication::{
+    Budget, Configuration, Context, Effect, Event, Message, Micros, Proposal, Replica, Ticket,
+    replica::Identity,
+    write::{Answer, Refused, ReplyTo, Write},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use store::{Batch, Writer};
+use tokio::sync::mpsc;
+
+/// A part whose stamp came out above what it was judged by is prepared again this often.
+const PREPARE_TRIES: u8 = 3;
+/// Commit points that no later entry carried are logged every so many ticks: about a second.
+const TICKS_PER_COMMIT_RECORD: u64 = 40;
+/// What a refused caller waits before it tries again.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Who this node is to its shards.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Its region.
+    pub region: RegionId,
+    /// Its id.
+    pub node: NodeId,
+    /// Its disk.
+    pub store: StoreId,
+    /// Its run.
+    pub boot: BootId,
+}
+
+/// A change that a primary proposes to the regional group.
+#[derive(Debug)]
+pub struct Proposed {
+    /// The shard.
+    pub shard: ShardId,
+    /// The change.
+    pub proposal: Proposal,
+}
+
+/// What a step asked for, or what carrying that out led to.
+#[derive(Debug)]
+pub(super) enum Work {
+    Effect(Effect),
+    Event(Event),
+}
+
+struct Waiting {
+    write: PartWrite,
+    tries: u8,
+}
+
+/// See the module.
+pub struct Driver {
+    pub(super) place: Place,
+    pub(super) writer: Writer,
+    pub(super) clock: Clock,
+    pub(super) bound: HlcBound,
+    pub(super) budget: Budget,
+    pub(super) replicas: BTreeMap<ShardId, Replica>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) outbox: Outbox,
+    pub(super) proposals: mpsc::UnboundedSender<Proposed>,
+    pub(super) now: Now,
+    pub(super) board: Board,
+    waiting: BTreeMap<ReplyTo, Waiting>,
+    next_reply: u64,
+    max_future: Duration,
+    /// Tickets of groups that are not synced yet: (group, shard, ticket), oldest first.
+    pub(super) unsynced: VecDeque<(u64, ShardId, Ticket)>,
+    /// What is to be done next; an effect's own consequences come after all that was asked before.
+    pub(super) work: VecDeque<(ShardId, Work)>,
+    is_working: bool,
+    ticks: u64,
+    pub(super) broken: Option<String>,
+}
+
+/// What a driver is made of.
+pub struct Parts {
+    /// Who the node is.
+    pub place: Place,
+    /// The store's writer.
+    pub writer: Writer,
+    /// The clock, at its bound.
+    pub clock: Clock,
+    /// The bound's file.
+    pub bound: HlcBound,
+    /// What the store found of each shard.
+    pub recovered: BTreeMap<ShardId, replication::Recovered>,
+    /// The definitions.
+    pub catalog: Arc<Catalog>,
+    /// Where messages to peers go.
+    pub outbox: Outbox,
+    /// Where proposals go.
+    pub proposals: mpsc::UnboundedSender<Proposed>,
+    /// The time.
+    pub now: Now,
+    /// Where readers see how the shards stand.
+    pub board: Board,
+}
+
+impl Driver {
+    /// A driver with a replica for each shard that the store holds.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { place, writer, clock, bound, recovered, catalog, outbox, proposals, now, board } = parts;
+        let max_future = catalog.founding().map_or(proto::limits::MAX_FUTURE, |founding| {
+            Duration::from_millis(founding.max_future_millis)
+        });
+        let mut driver = Self {
+            place,
+            writer,
+            clock,
+            bound,
+            budget: Budget::default(),
+            replicas: BTreeMap::new(),
+            catalog: Arc::clone(&catalog),
+            outbox,
+            proposals,
+            now,
+            board,
+            waiting: BTreeMap::new(),
+            next_reply: 0,
+            max_future,
+            unsynced: VecDeque::new(),
+            work: VecDeque::new(),
+            is_working: false,
+            ticks: 0,
+            broken: None,
+        };
+        driver.learn(catalog);
+        for (shard, recovered) in recovered {
+            driver.open(shard, recovered);
+        }
+        driver
+    }
+
+    fn open(&mut self, shard: ShardId, recovered: replication::Recovered) {
+        let Place { region, node, store, boot } = self.place;
+        let me = Identity { shard, region, node, store, boot };
+        let now = replication_now(self.now);
+        let mut context = Context { now, clock: &mut self.clock, budget: &mut self.budget };
+        let replica = Replica::open(me, recovered, &mut context);
+        self.replicas.insert(shard, replica);
+    }
+
+    /// Takes one input.
+    pub fn take(&mut self, input: Input, now: Now) {
+        self.now = now;
+        match input {
+            Input::Write(write) => self.write(write),
+            Input::Messages { from, messages } => self.messages(from, messages),
+            Input::Configurations(configurations) => self.configure(configurations),
+            Input::Catalog(catalog) => self.learn(catalog),
+            Input::PeerUp(node) => self.tell_all(&Event::PeerUp(node)),
+            Input::PeerDown(node) => self.tell_all(&Event::PeerDown(node)),
+            Input::Synced(Ok(synced)) => self.synced(synced),
+            Input::Synced(Err(fault)) => self.broken = Some(format!("the disk failed: {fault}")),
+            Input::Tick => self.tick(),
+            Input::Report(asker) => {
+                // An asker that went away is no fault.
+                let _ = asker.send(self.report());
+            }
+            Input::Stop(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Why the process must stop, once it must.
+    #[must_use]
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// Sends what waits for peers.
+    pub fn flush(&mut self) {
+        self.outbox.flush();
+    }
+
+    /// What was appended since the last batch, for the disk. Messages leave first: the bytes travel
+    /// while the own disk works.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.outbox.flush();
+        let batch = self.writer.take_batch();
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn write(&mut self, write: PartWrite) {
+        let reply_to = ReplyTo(self.next_reply);
+        self.next_reply += 1;
+        if let Err(answer) = self.admit(&write) {
+            // A caller that went away is no fault, here and below.
+            let _ = write.reply.send(answer);
+            return;
+        }
+        self.clock.observe(write.follows);
+        self.submit(reply_to, Waiting { write, tries: 0 });
+    }
+
+    /// Says no early: a full store, and rows of schemas that are not known here yet.
+    fn admit(&self, write: &PartWrite) -> Result<(), PartAnswer> {
+        let part = write.part();
+        let hashes: Vec<u64> = part.rows.iter().map(|row| row.hash.with_view(row.view)).collect();
+        if let Err(full) = self.writer.store().check_write(part.shard, &hashes) {
+            return Err(PartAnswer::Refused { refusal: Refusal::from(full), retry_after: Some(RETRY_AFTER) });
+        }
+        let is_known = |row: &WriteRow| self.catalog.schema(row.view, row.schema).is_some();
+        if part.rows.iter().all(is_known) {
+            return Ok(());
+        }
+        Err(refused(Reason::NotReady, "the definitions of these rows have not reached this node yet"))
+    }
+
+    fn submit(&mut self, reply_to: ReplyTo, waiting: Waiting) {
+        let part = waiting.write.part();
+        let shard = part.shard;
+        let terms = Terms {
+            catalog: &self.catalog,
+            region: self.place.region,
+            slot: waiting.write.batch.slot,
+            stamp_at_least: Hlc(self.clock.last().0 + 1).max(Hlc::from_millis(self.now.wall_millis())),
+            max_future: self.max_future,
+        };
+        let store = self.writer.store();
+        let prepared = prepare(&part.rows, &terms, &Standing { writer: &self.writer, store, shard });
+        let write = Write {
+            reply_to,
+            fence: waiting.write.fence,
+            request: waiting.write.batch.id,
+            part: waiting.write.number(),
+            placement: part.placement,
+            rows: prepared.rows,
+            outcome: prepared.outcome,
+            stamp_at_most: prepared.stamp_at_most.unwrap_or(Hlc(u64::MAX)),
+        };
+        self.waiting.insert(reply_to, waiting);
+        if self.replicas.contains_key(&shard) {
+            self.step(shard, Event::Write(write));
+        } else {
+            let refused = Refused::NotPrimary { primary: None };
+            self.answer(reply_to, Answer::Refused(refused), shard);
+        }
+    }
+
+    /// Gives a waiting caller its answer.
+    pub(super) fn answer(&mut self, to: ReplyTo, answer: Answer, shard: ShardId) {
+        let Some(mut waiting) = self.waiting.remove(&to) else {
+            return;
+        };
+        let answer = match answer {
+            Answer::PrepareAgain if waiting.tries < PREPARE_TRIES => {
+                waiting.tries += 1;
+                self.submit(to, waiting);
+                return;
+            }
+            Answer::PrepareAgain => refused(Reason::Overloaded, "the clock moves too fast to judge the rows"),
+            Answer::Written(written) => PartAnswer::Written { written, copies: self.copies(shard) },
+            Answer::Refused(refused) => PartAnswer::Refused {
+                refusal: Refusal::new(refused.reason(), refused.to_string()),
+                retry_after: Some(RETRY_AFTER),
+            },
+            Answer::Unknown => PartAnswer::Unknown,
+        };
+        let _ = waiting.write.reply.send(answer);
+    }
+
+    fn copies(&self, shard: ShardId) -> u32 {
+        let configuration = self.replicas.get(&shard).and_then(Replica::configuration);
+        configuration.map_or(0, |configuration| configuration.in_sync.len() as u32)
+    }
+
+    /// Messages whose rows are of schemas not known here wait until their sender says them again:
+    /// definitions are on their way.
+    fn messages(&mut self, from: NodeId, messages: Vec<(ShardId, Message)>) {
+        for (shard, message) in messages {
+            if !self.replicas.contains_key(&shard) {
+                self.open(shard, replication::Recovered::default());
+            }
+            if super::effects::is_understood(&message, &self.catalog) {
+                self.step(shard, Event::Message { from, message });
+            } else {
+                tracing::info!(%shard, %from, "entries of a schema not known here yet wait");
+            }
+        }
+    }
+
+    fn configure(&mut self, configurations: Vec<(ShardId, Configuration)>) {
+        let me = self.place.node;
+        for (shard, configuration) in configurations {
+            let names_me = configuration.members().any(|(member, _)| member.node == me);
+            if !self.replicas.contains_key(&shard) {
+                if !names_me {
+                    continue;
+                }
+                self.open(shard, replication::Recovered::default());
+            }
+            self.step(shard, Event::Configuration(configuration));
+        }
+    }
+
+    fn tell_all(&mut self, event: &Event) {
+        let shards: Vec<ShardId> = self.replicas.keys().copied().collect();
+        for shard in shards {
+            self.step(shard, event.clone());
+        }
+    }
+
+    fn tick(&mut self) {
+        self.raise_bound_early();
+        self.tell_all(&Event::Tick);
+        self.publish();
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_PER_COMMIT_RECORD)
+            && let Err(error) = self.writer.log_commits()
+        {
+            self.broken = Some(error.to_string());
+        }
+    }
+
+    /// Tells readers how the shards stand.
+    fn publish(&self) {
+        let now = Micros(self.now.monotonic_micros());
+        let standing = |replica: &Replica| Stands {
+            role: replica.role(),
+            is_readable: replica.is_readable(),
+            complete_at: replica.age(now).map(|age| now.since(age)),
+        };
+        self.board.write(self.replicas.iter().map(|(shard, replica)| (*shard, standing(replica))).collect());
+    }
+
+    /// Newer definitions: what tombstones and floors go by.
+    pub(super) fn learn(&mut self, catalog: Arc<Catalog>) {
+        for known in catalog.views() {
+            let view = &known.view;
+            self.writer.store().set_max_late(view.id, view.collect_late.span().map(Span::duration));
+            if view.floor > self.writer.store().floor(view.id)
+                && let Err(error) = self.writer.set_floor(view.id, view.floor)
+            {
+                self.broken = Some(error.to_string());
+            }
+        }
+        self.catalog = catalog;
+    }
+
+    fn synced(&mut self, synced: store::segment::Synced) {
+        let through = synced.through;
+        self.writer.note_synced(synced);
+        let mut newest: BTreeMap<ShardId, Ticket> = BTreeMap::new();
+        while let Some((group, shard, ticket)) = self.unsynced.front().copied() {
+            if group > through {
+                break;
+            }
+            self.unsynced.pop_front();
+            newest.insert(shard, ticket);
+        }
+        for (shard, through) in newest {
+            self.step(shard, Event::Durable { through });
+        }
+    }
+
+    /// Steps one core, and carries out what it asks for and all that follows from that.
+    pub(super) fn step(&mut self, shard: ShardId, event: Event) {
+        self.work.push_back((shard, Work::Event(event)));
+        if self.is_working {
+            return;
+        }
+        self.is_working = true;
+        while let Some((shard, work)) = self.work.pop_front().filter(|_| self.broken.is_none()) {
+            match work {
+                Work::Event(event) => self.step_core(shard, event),
+                Work::Effect(effect) => {
+                    if let Err(fault) = self.carry_out(shard, effect) {
+                        self.broken = Some(fault);
+                    }
+                }
+            }
+        }
+        self.is_working = false;
+    }
+
+    fn step_core(&mut self, shard: ShardId, event: Event) {
+        let Some(replica) = self.replicas.get_mut(&shard) else {
+            return;
+        };
+        let mut effects = Vec::new();
+        let now = replication_now(self.now);
+        let mut context = Context { now, clock: &mut self.clock, budget: &mut self.budget };
+        replica.step(&mut context, event, &mut effects);
+        // Before anything that other events led to: a core's effects are one step.
+        for effect in effects.into_iter().rev() {
+            self.work.push_front((shard, Work::Effect(effect)));
+        }
+    }
+
+    fn report(&self) -> Vec<ShardReport> {
+        let report = |(shard, replica): (&ShardId, &Replica)| ShardReport {
+            shard: *shard,
+            role: replica.role(),
+            fence: replica.fence(),
+            end: replica.log_end(),
+            committed: replica.committed(),
+        };
+        self.replicas.iter().map(report).collect()
+    }
+}
+
+fn refused(reason: Reason, message: &str) -> PartAnswer {
+    PartAnswer::Refused { refusal: Refusal::new(reason, message), retry_after: Some(RETRY_AFTER) }
+}
+
+/// The time as replication counts it.
+pub(super) fn replication_now(now: Now) -> replication::Now {
+    replication::Now { monotonic: Micros(now.monotonic_micros()), wall_millis: now.wall_millis() }
+}

@@ -1,0 +1,106 @@
+//! What comes to a node's shards, from gateways, peers, the metadata and the disk.
+
+use gateway::write::writer::{WriteBatch, WritePart};
+use proto::{
+    hlc::Hlc,
+    id::{NodeId, ShardId},
+    reason::Refusal,
+    request::RequestPart,
+};
+use raft::registry::Catalog;
+use replication::{Configuration, Fence, Message, requests::Written};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// One thing for the log's thread.
+pub enum Input {
+    /// A part of a write, to this node as its shard's primary.
+    Write(PartWrite),
+    /// What a peer's replicas said.
+    Messages {
+        /// The peer.
+        from: NodeId,
+        /// What they said.
+        messages: Vec<(ShardId, Message)>,
+    },
+    /// Committed configurations of shards.
+    Configurations(Vec<(ShardId, Configuration)>),
+    /// Newer definitions.
+    Catalog(Arc<Catalog>),
+    /// The lane to a peer is open.
+    PeerUp(NodeId),
+    /// The lane to a peer broke.
+    PeerDown(NodeId),
+    /// The disk took a batch, or failed for good.
+    Synced(Result<store::segment::Synced, String>),
+    /// Time passed.
+    Tick,
+    /// Somebody wants to know how things stand.
+    Report(oneshot::Sender<Vec<ShardReport>>),
+    /// The node stops: what was appended is synced, then nothing more is taken.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A part of a write and who waits for it.
+pub struct PartWrite {
+    /// The request.
+    pub batch: Arc<WriteBatch>,
+    /// Which of its parts.
+    pub place: usize,
+    /// The fence its sender acts on.
+    pub fence: Fence,
+    /// Its stamps will be larger.
+    pub follows: Hlc,
+    /// Whom to answer. One that went away is no fault.
+    pub reply: oneshot::Sender<PartAnswer>,
+}
+
+impl PartWrite {
+    /// The part.
+    #[must_use]
+    pub fn part(&self) -> &WritePart {
+        &self.batch.parts[self.place]
+    }
+
+    /// Its number in its shard.
+    #[must_use]
+    pub fn number(&self) -> RequestPart {
+        self.part().part
+    }
+}
+
+/// What became of a part at the primary.
+#[derive(Debug, Clone)]
+pub enum PartAnswer {
+    /// It is committed, on so many replicas.
+    Written {
+        /// The first answer, for each repeat.
+        written: Written,
+        /// Replicas that hold it.
+        copies: u32,
+    },
+    /// Nothing of it happened.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// When to try again, where that helps.
+        retry_after: Option<Duration>,
+    },
+    /// It may have happened.
+    Unknown,
+}
+
+/// How one shard stands on this node.
+#[derive(Debug, Clone)]
+pub struct ShardReport {
+    /// The shard.
+    pub shard: ShardId,
+    /// What this replica is to it.
+    pub role: replication::RoleName,
+    /// Its fence.
+    pub fence: Fence,
+    /// The end of its log.
+    pub end: replication::Mark,
+    /// What is committed.
+    pub committed: replication::Mark,
+}

@@ -1,0 +1,75 @@
+//! What a store found when it opened, as replication wants it.
+
+use proto::id::{Incarnation, RegionId, ShardId};
+use replication::{
+    Base, Entry, Mark, Recovered,
+    requests::{RequestTable, Written},
+    streams::{Head, Heads},
+};
+use std::collections::BTreeMap;
+use store::{LogRead, RecoveredShard, ShardState, Store};
+
+/// The state and the tail of each shard that the store has and can use. A shard that needs a new
+/// copy begins with nothing: its replica then asks for a snapshot.
+pub fn of_store(
+    store: &Store,
+    recovered: BTreeMap<ShardId, RecoveredShard>,
+    region: RegionId,
+) -> Result<BTreeMap<ShardId, Recovered>, String> {
+    let usable = recovered.into_iter().filter(|(_, found)| !found.needs_copy());
+    usable.map(|(shard, found)| Ok((shard, of_shard(store, shard, &found, region)?))).collect()
+}
+
+fn of_shard(store: &Store, shard: ShardId, found: &RecoveredShard, region: RegionId) -> Result<Recovered, String> {
+    let state = &found.state;
+    let tail = found.tail.iter().map(|bytes| Entry::received(bytes.clone()));
+    let tail = tail.collect::<Result<_, _>>().map_err(|error| format!("shard {shard}: {error}"))?;
+    let base = Base {
+        committed: Mark { epoch: state.commit.epoch, position: state.commit.position },
+        incarnation: incarnation(state, region),
+        heads: heads(state, region),
+        requests: requests(store, shard, found)?,
+        hlc: state.largest_hlc,
+        ..Base::default()
+    };
+    Ok(Recovered { base, tail })
+}
+
+/// The streams of this region; those of others are numbered by their origin.
+fn heads(state: &ShardState, region: RegionId) -> Heads {
+    let mut heads = Heads::default();
+    for ((origin, placement), mark) in &state.streams {
+        if *origin == region {
+            let head = Head { incarnation: mark.incarnation, sequence: mark.sequence, lineage: Vec::new() };
+            heads.restore(*placement, head);
+        }
+    }
+    heads
+}
+
+/// A shard that has entries has opened an incarnation, the first if no stream names a later one.
+fn incarnation(state: &ShardState, region: RegionId) -> Incarnation {
+    let own = state.streams.iter().filter(|((origin, _), _)| *origin == region);
+    let named = own.map(|(_, mark)| mark.incarnation).max().unwrap_or_default();
+    named.max(Incarnation(u32::from(state.commit.position.0 > 0)))
+}
+
+/// The first answers of the requests carried out lately.
+fn requests(store: &Store, shard: ShardId, found: &RecoveredShard) -> Result<RequestTable, String> {
+    let mut table = RequestTable::default();
+    let committed = found.requests.iter().filter(|recent| recent.position <= found.state.commit.position);
+    for recent in committed {
+        let read = store.read_log(shard, recent.position, 1).map_err(|error| error.to_string())?;
+        let LogRead::Entries(entries) = read else {
+            continue;
+        };
+        let Some(bytes) = entries.into_iter().next() else {
+            continue;
+        };
+        let entry = Entry::received(bytes).map_err(|error| format!("shard {shard}: {error}"))?;
+        if let Some(written) = Written::of(&entry) {
+            table.restore((recent.request, recent.part), written);
+        }
+    }
+    Ok(table)
+}

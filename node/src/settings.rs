@@ -1,0 +1,15 @@
+//! Settings: numbers and addresses that an operator chooses. Parts that one plugs in (clock, disk,
+//! network) are components and never stand here.
+//!
+//! A node's own file and the environment make [`NodeSettings`]; the file given to `atoll init`
+//! makes [`ClusterSettings`], which then live in the cluster's metadata.
+
+mod cluster;
+mod node;
+mod source;
+mod units;
+
+pub use cluster::{ClusterSettings, RegionSettings};
+pub use node::{Advertise, Cluster, Durability, Listen, Node, NodeSettings, Role, Store};
+pub use source::{SettingsError, load, print};
+pub use units::{Size, Span};

@@ -1,0 +1,184 @@
+//! The settings of one node: what its file may say, and the defaults.
+
+use super::units::Size;
+use proto::name::Name;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Everything that one node's file may say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Which cluster it belongs to and how it finds it.
+    #[serde(default)]
+    pub cluster: Cluster,
+    /// What it is.
+    pub node: Node,
+    /// Where it listens.
+    #[serde(default)]
+    pub listen: Listen,
+    /// How others reach it, where that differs.
+    #[serde(default)]
+    pub advertise: Advertise,
+    /// Its disk and memory.
+    #[serde(default)]
+    pub store: Store,
+}
+
+/// Which cluster a node belongs to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// The cluster's name; a node of another name is refused.
+    #[serde(default)]
+    pub name: String,
+    /// Peer addresses of some nodes, of any region. An empty data directory with seeds joins.
+    #[serde(default)]
+    pub seeds: Vec<String>,
+    /// A file with the token that lets an empty node join.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join_token_file: Option<PathBuf>,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It holds rows.
+    Node,
+    /// It answers lookups and writes.
+    Gateway,
+    /// It votes on metadata; alone, it holds nothing else.
+    Voter,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Its name, for people; its id comes from its data directory.
+    pub name: String,
+    /// Its region.
+    pub region: Name,
+    /// Its failure domain within the region.
+    #[serde(default = "default_zone")]
+    pub zone: String,
+    /// What it does.
+    #[serde(default = "default_roles")]
+    pub roles: Vec<Role>,
+    /// Where its files lie.
+    pub data_dir: PathBuf,
+}
+
+fn default_zone() -> String {
+    "default".into()
+}
+
+fn default_roles() -> Vec<Role> {
+    vec![Role::Node, Role::Gateway, Role::Voter]
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// gRPC for clients.
+    pub grpc: SocketAddr,
+    /// HTTP for clients, health and metrics.
+    pub http: SocketAddr,
+    /// Nodes of the region, and metadata (TCP).
+    pub peer: SocketAddr,
+    /// Other regions (UDP, QUIC).
+    pub link: SocketAddr,
+    /// Liveness and load (UDP).
+    pub gossip: SocketAddr,
+    /// Allows addresses other than loopback without TLS and access control.
+    pub insecure_open: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self::on_ports_from(6570)
+    }
+}
+
+impl Listen {
+    /// Loopback, on five ports from `port`.
+    #[must_use]
+    pub fn on_ports_from(port: u16) -> Self {
+        let at = |offset: u16| SocketAddr::from(([127, 0, 0, 1], port + offset));
+        Self { grpc: at(0), http: at(1), peer: at(2), link: at(3), gossip: at(4), insecure_open: false }
+    }
+
+    /// The first address that is not loopback, with its key.
+    #[must_use]
+    pub fn first_open(&self) -> Option<(&'static str, SocketAddr)> {
+        let all = [
+            ("grpc", self.grpc),
+            ("http", self.http),
+            ("peer", self.peer),
+            ("link", self.link),
+            ("gossip", self.gossip),
+        ];
+        all.into_iter().find(|(_, address)| !address.ip().is_loopback())
+    }
+}
+
+/// How others reach a node; what is left out is as it listens.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Advertise {
+    /// gRPC for clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
+    /// HTTP for clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// Nodes of the region, and metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// Other regions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Liveness and load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gossip: Option<String>,
+}
+
+/// When a write counts as durable on a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On its disk.
+    Fsync,
+    /// In the memory of replicas in two zones.
+    Replicated,
+}
+
+/// A node's disk and memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// How much disk the store may take; beyond it writes are refused.
+    pub max_bytes: Size,
+    /// How much memory the index may take; beyond three quarters new keys are refused.
+    pub index_memory: Size,
+    /// How much memory hot rows may take.
+    pub row_cache: Size,
+    /// The size of one segment file.
+    pub segment_bytes: Size,
+    /// When a write counts as durable.
+    pub durability: Durability,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            max_bytes: Size(100 << 30),
+            index_memory: Size(4 << 30),
+            row_cache: Size(1 << 30),
+            segment_bytes: Size(64 << 20),
+            durability: Durability::Fsync,
+        }
+    }
+}

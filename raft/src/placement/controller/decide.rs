@@ -1,0 +1,299 @@
+//! What to propose now, shard by shard: place, promote, hand over, refill, empty.
+
+use super::{Controller, Effect, choose::Load};
+use crate::placement::{
+    command::{PlacementCommand, ShardChange},
+    state::{Policy, Replica, ShardConfig},
+    voters::{self, Candidate},
+};
+use proto::id::{NodeId, ShardId};
+use std::{cmp::Reverse, collections::BTreeSet};
+
+/// What one round of decisions looks at.
+struct Round {
+    now_millis: u64,
+    since_millis: u64,
+    policy: Policy,
+    available: Vec<Replica>,
+    load: Load,
+}
+
+impl Controller {
+    pub(super) fn decide(&mut self, now_millis: u64, since_millis: u64, effects: &mut Vec<Effect>) {
+        let patience = self.settings.answer_within_millis;
+        self.proposed
+            .retain(|_, at| now_millis.saturating_sub(*at) < patience);
+        self.decide_voters(now_millis, since_millis, effects);
+        let Some(policy) = self.placement.policy else {
+            return;
+        };
+        let available = self.available(now_millis);
+        let load = Load::of(&self.placement);
+        let mut round = Round {
+            now_millis,
+            since_millis,
+            policy,
+            available,
+            load,
+        };
+        for shard in (0..policy.shards).map(ShardId) {
+            if self.proposed.len() >= self.settings.proposals {
+                break;
+            }
+            if self.proposed.contains_key(&shard) {
+                continue;
+            }
+            let config = self.placement.shards.get(&shard).cloned();
+            let expect = config
+                .as_ref()
+                .map(|config| (config.incarnation, config.epoch));
+            let change = match config {
+                None => self.place(&mut round),
+                Some(config) => self.mend(&mut round, shard, &config),
+            };
+            if let Some(change) = change {
+                self.proposed.insert(shard, now_millis);
+                effects.push(Effect::Propose(PlacementCommand::Change {
+                    shard,
+                    expect,
+                    change,
+                }));
+            }
+        }
+    }
+
+    fn place(&self, round: &mut Round) -> Option<ShardChange> {
+        let (copies, minimum) = (
+            usize::from(round.policy.copies),
+            usize::from(round.policy.min_in_sync),
+        );
+        let settled =
+            round.now_millis.saturating_sub(round.since_millis) >= self.settings.settle_millis;
+        let enough = if settled { minimum } else { copies };
+        if round.available.len() < enough {
+            return None;
+        }
+        let chosen = self.choose_first(copies, &round.available, &round.load);
+        let primary = *chosen.first()?;
+        let boot = self.placement.members.get(&primary.node)?.boot;
+        round.load.add_primary(primary.node);
+        chosen
+            .iter()
+            .for_each(|replica| round.load.add_copy(replica.node));
+        Some(ShardChange::Place {
+            primary,
+            boot,
+            members: chosen.into_iter().collect(),
+        })
+    }
+
+    fn mend(&self, round: &mut Round, shard: ShardId, config: &ShardConfig) -> Option<ShardChange> {
+        self.replace_lost_primary(round, shard, config)
+            .or_else(|| self.hand_over(round, shard, config))
+            .or_else(|| self.dismiss(round, config))
+            .or_else(|| self.empty(round, config))
+            .or_else(|| self.refill(round, shard, config))
+    }
+
+    fn replace_lost_primary(
+        &self,
+        round: &mut Round,
+        shard: ShardId,
+        config: &ShardConfig,
+    ) -> Option<ShardChange> {
+        let silent = self.silent_millis(
+            round.now_millis,
+            round.since_millis,
+            config.primary.node,
+            config.boot,
+        );
+        if silent < self.settings.lost_after_millis {
+            return None;
+        }
+        let to = self.successor(round, shard, config, |_| true)?;
+        let is_lost = |member: &&Replica| {
+            **member != to
+                && (!self.is_fit(round.now_millis, member.node)
+                    || !self.placement.is_present(**member))
+        };
+        let mut lost: Vec<_> = config.in_sync.iter().filter(is_lost).collect();
+        // Where not all may go, the ones that were heard of last have the best hope of returning.
+        lost.sort_by_key(|member| {
+            self.heard
+                .get(&member.node)
+                .map_or(0, |heard| heard.at_millis)
+        });
+        let may_go = config
+            .in_sync
+            .len()
+            .saturating_sub(usize::from(round.policy.min_in_sync));
+        let drop = lost.into_iter().take(may_go).copied().collect();
+        self.promotion(round, to, drop)
+    }
+
+    fn hand_over(
+        &self,
+        round: &mut Round,
+        shard: ShardId,
+        config: &ShardConfig,
+    ) -> Option<ShardChange> {
+        if !self.is_draining(config.primary.node) {
+            return None;
+        }
+        let to = self.successor(round, shard, config, |node| !self.is_draining(node))?;
+        self.promotion(round, to, BTreeSet::new())
+    }
+
+    fn promotion(
+        &self,
+        round: &mut Round,
+        to: Replica,
+        drop: BTreeSet<Replica>,
+    ) -> Option<ShardChange> {
+        let boot = self.placement.members.get(&to.node)?.boot;
+        round.load.add_primary(to.node);
+        Some(ShardChange::Promote { to, boot, drop })
+    }
+
+    /// The in-sync member with the longest log among those that can lead now.
+    fn successor(
+        &self,
+        round: &Round,
+        shard: ShardId,
+        config: &ShardConfig,
+        may_lead: impl Fn(NodeId) -> bool,
+    ) -> Option<Replica> {
+        let able = config.in_sync.iter().filter(|member| {
+            let boot = self
+                .placement
+                .members
+                .get(&member.node)
+                .map(|member| member.boot);
+            let leads_already = **member == config.primary && boot == Some(config.boot);
+            self.placement.is_present(**member)
+                && self.is_fit(round.now_millis, member.node)
+                && !leads_already
+                && may_lead(member.node)
+        });
+        able.max_by_key(|member| {
+            (
+                self.log_end(**member, shard),
+                Reverse((round.load.primaries(member.node), member.node)),
+            )
+        })
+        .copied()
+    }
+
+    fn dismiss(&self, round: &Round, config: &ShardConfig) -> Option<ShardChange> {
+        let given_up = |joiner: &&Replica| {
+            self.silence(round, joiner.node) >= self.settings.dismiss_after_millis
+                || !self.placement.is_present(**joiner)
+                || self.is_draining(joiner.node)
+        };
+        config
+            .joining
+            .iter()
+            .find(given_up)
+            .map(|joiner| ShardChange::Dismiss { joiner: *joiner })
+    }
+
+    /// Lets a copy on a node that is to be emptied go, once enough others are in sync.
+    fn empty(&self, round: &Round, config: &ShardConfig) -> Option<ShardChange> {
+        let stays = |member: &&Replica| {
+            !self.is_draining(member.node) && self.is_fit(round.now_millis, member.node)
+        };
+        if config.in_sync.iter().filter(stays).count() < usize::from(round.policy.copies) {
+            return None;
+        }
+        let leaves =
+            |member: &&Replica| **member != config.primary && self.is_draining(member.node);
+        config
+            .in_sync
+            .iter()
+            .find(leaves)
+            .map(|leaver| ShardChange::Shrink { leaver: *leaver })
+    }
+
+    fn refill(
+        &self,
+        round: &mut Round,
+        shard: ShardId,
+        config: &ShardConfig,
+    ) -> Option<ShardChange> {
+        let stands = |replica: &&Replica| {
+            self.silence(round, replica.node) < self.settings.refill_after_millis
+                && self.placement.is_present(**replica)
+                && !self.is_draining(replica.node)
+        };
+        let standing: Vec<_> = config
+            .in_sync
+            .iter()
+            .chain(&config.joining)
+            .filter(stands)
+            .copied()
+            .collect();
+        if standing.len() >= usize::from(round.policy.copies) {
+            return None;
+        }
+        let joiner = self.choose_joiner(shard, config, &standing, &round.available, &round.load)?;
+        round.load.add_copy(joiner.node);
+        Some(ShardChange::Invite { joiner })
+    }
+
+    fn is_draining(&self, node: NodeId) -> bool {
+        self.placement
+            .members
+            .get(&node)
+            .is_some_and(|member| member.draining)
+    }
+
+    /// How long a node was silent under the boot it registered last; one that is none, for ever.
+    fn silence(&self, round: &Round, node: NodeId) -> u64 {
+        let boot = self.placement.members.get(&node).map(|member| member.boot);
+        boot.map_or(u64::MAX, |boot| {
+            self.silent_millis(round.now_millis, round.since_millis, node, boot)
+        })
+    }
+
+    fn decide_voters(&mut self, now_millis: u64, since_millis: u64, effects: &mut Vec<Effect>) {
+        let patience = self.settings.voter_lost_after_millis;
+        let under_way = self
+            .voters_proposed_millis
+            .is_some_and(|at| now_millis.saturating_sub(at) < patience);
+        if self.voters.is_empty() || under_way {
+            return;
+        }
+        let able = self
+            .placement
+            .members
+            .values()
+            .filter(|member| member.voter && !member.draining);
+        let heard_lately = |node| {
+            let heard = self.heard.get(&node);
+            heard.is_some_and(|heard| {
+                now_millis.saturating_sub(heard.at_millis) < self.settings.lost_after_millis
+            })
+        };
+        let candidates: Vec<_> = able
+            .map(|member| Candidate {
+                node: member.node,
+                place: member.zone.clone(),
+                reachable: heard_lately(member.node),
+            })
+            .collect();
+        let given_up = |node: &&NodeId| {
+            let at = self
+                .heard
+                .get(node)
+                .map_or(0, |heard| heard.at_millis)
+                .max(since_millis);
+            now_millis.saturating_sub(at) >= patience
+        };
+        let silent = self.voters.iter().filter(given_up).copied().collect();
+        let wanted = voters::choose(&candidates, &self.voters, &silent);
+        if wanted != self.voters {
+            self.voters_proposed_millis = Some(now_millis);
+            effects.push(Effect::SetVoters(wanted));
+        }
+    }
+}

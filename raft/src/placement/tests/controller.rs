@@ -1,0 +1,251 @@
+//! What the controller chooses.
+
+use super::{done, policy, region, replica};
+use crate::placement::{
+    Controller, Effect, Event, Placement, PlacementCommand, ShardChange,
+    controller::{ControllerSettings, Health, Leadership, LogEnd, Report},
+    state::Policy,
+};
+use proto::id::{BootId, Epoch, Incarnation, NodeId, Position, ShardId};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A region under a controller, with a clock and reports by hand.
+struct Bench {
+    placement: Placement,
+    controller: Controller,
+    now_millis: u64,
+}
+
+impl Bench {
+    fn new(nodes: u64, policy: Policy) -> Self {
+        let placement = region(nodes, policy);
+        let mut bench = Self {
+            placement,
+            controller: Controller::new(ControllerSettings::default()),
+            now_millis: 50_000,
+        };
+        bench.step(Event::Leading(Leadership::Leader));
+        bench
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.controller.step(self.now_millis, event, &mut effects);
+        effects
+    }
+
+    fn report(&mut self, node: u64, boot: u64, health: Health, position: u64) {
+        let end = LogEnd {
+            incarnation: Incarnation(1),
+            epoch: Epoch(1),
+            position: Position(position),
+        };
+        let logs = [(ShardId(0), end)].into();
+        self.step(Event::Report(Report {
+            node: NodeId(node),
+            boot: BootId(boot),
+            health,
+            logs,
+        }));
+    }
+
+    /// Lets time pass in ticks while `nodes` report; carries out what is proposed.
+    fn run(&mut self, millis: u64, nodes: &[u64]) -> Vec<ShardChange> {
+        let mut changes = Vec::new();
+        for _ in 0..millis / 100 {
+            self.now_millis += 100;
+            nodes
+                .iter()
+                .for_each(|node| self.report(*node, 200 + node, Health::Writable, *node));
+            self.step(Event::Committed(Arc::new(self.placement.clone())));
+            for effect in self.step(Event::Tick) {
+                let Effect::Propose(command) = effect else {
+                    continue;
+                };
+                let PlacementCommand::Change { shard, change, .. } = &command else {
+                    panic!("{command:?}")
+                };
+                changes.push(change.clone());
+                let shard = *shard;
+                done(&mut self.placement, command);
+                self.step(Event::Answered(shard));
+            }
+        }
+        changes
+    }
+}
+
+#[test]
+fn shards_are_placed_evenly_over_zones() {
+    let mut bench = Bench::new(3, policy(12, 2, 1));
+    bench.run(500, &[1, 2, 3]);
+    let count = |primary_only: bool| {
+        [1, 2, 3].map(|node| {
+            let of_node = bench.placement.shards.values().filter(|config| {
+                config.primary.node == NodeId(node)
+                    || !primary_only
+                        && config
+                            .in_sync
+                            .iter()
+                            .any(|member| member.node == NodeId(node))
+            });
+            of_node.count()
+        })
+    };
+    assert_eq!(count(true), [4, 4, 4]);
+    assert_eq!(count(false), [8, 8, 8]);
+}
+
+#[test]
+fn a_first_placement_waits_for_copies_and_then_takes_what_there_is() {
+    let mut bench = Bench::new(2, policy(1, 2, 1));
+    assert!(bench.run(1_900, &[1]).is_empty());
+    assert_eq!(bench.run(200, &[1]).len(), 1);
+    let mut single = Bench::new(1, policy(1, 1, 1));
+    assert_eq!(
+        single.run(100, &[1]).len(),
+        1,
+        "one copy needs no second node"
+    );
+}
+
+#[test]
+fn the_longest_reachable_member_leads_a_second_after_the_primary_fell_silent() {
+    let mut bench = Bench::new(3, policy(1, 3, 1));
+    bench.run(200, &[1, 2, 3]);
+    let leader = bench.placement.shards[&ShardId(0)].primary.node;
+    assert_eq!(leader, NodeId(1));
+    assert!(bench.run(900, &[2, 3]).is_empty());
+    let expected = ShardChange::Promote {
+        to: replica(3, 103),
+        boot: BootId(203),
+        drop: [replica(1, 101)].into(),
+    };
+    assert_eq!(bench.run(200, &[2, 3]), [expected]);
+}
+
+#[test]
+fn a_primary_that_cannot_write_for_a_second_is_replaced() {
+    let mut bench = Bench::new(2, policy(1, 2, 1));
+    bench.run(200, &[1, 2]);
+    let mut changes = Vec::new();
+    for _ in 0..12 {
+        bench.report(1, 201, Health::Stuck, 9);
+        changes.extend(bench.run(100, &[2]));
+    }
+    assert_eq!(
+        changes,
+        [ShardChange::Promote {
+            to: replica(2, 102),
+            boot: BootId(202),
+            drop: [replica(1, 101)].into()
+        }]
+    );
+}
+
+#[test]
+fn a_new_leader_listens_before_it_judges() {
+    let mut bench = Bench::new(2, policy(1, 2, 1));
+    bench.run(200, &[1, 2]);
+    bench.controller = Controller::new(ControllerSettings::default());
+    bench.now_millis += 60_000;
+    bench.step(Event::Leading(Leadership::Leader));
+    assert!(bench.run(900, &[2]).is_empty());
+    assert_eq!(bench.run(200, &[2]).len(), 1);
+}
+
+#[test]
+fn a_lost_copy_is_replaced_in_a_free_zone_after_a_while() {
+    let mut bench = Bench::new(3, policy(1, 2, 1));
+    bench.run(200, &[1, 2, 3]);
+    assert_eq!(bench.placement.shards[&ShardId(0)].in_sync.len(), 2);
+    assert!(bench.run(4_900, &[1, 3]).is_empty());
+    assert_eq!(
+        bench.run(200, &[1, 3]),
+        [ShardChange::Invite {
+            joiner: replica(3, 103)
+        }]
+    );
+    assert!(bench.run(1_000, &[1, 3]).is_empty(), "one joiner is enough");
+}
+
+#[test]
+fn with_a_minimum_of_two_a_lost_primary_stays_a_member() {
+    let mut bench = Bench::new(2, policy(1, 2, 2));
+    bench.run(200, &[1, 2]);
+    let expected = ShardChange::Promote {
+        to: replica(2, 102),
+        boot: BootId(202),
+        drop: BTreeSet::new(),
+    };
+    assert_eq!(bench.run(1_200, &[2]), [expected]);
+}
+
+#[test]
+fn a_draining_node_hands_over_and_leaves_once_others_are_in_sync() {
+    let mut bench = Bench::new(3, policy(1, 2, 1));
+    bench.run(200, &[1, 2, 3]);
+    done(
+        &mut bench.placement,
+        PlacementCommand::Drain {
+            node: NodeId(1),
+            draining: true,
+        },
+    );
+    let changes = bench.run(500, &[1, 2, 3]);
+    let hand_over = ShardChange::Promote {
+        to: replica(2, 102),
+        boot: BootId(202),
+        drop: BTreeSet::new(),
+    };
+    assert_eq!(
+        changes,
+        [
+            hand_over,
+            ShardChange::Invite {
+                joiner: replica(3, 103)
+            }
+        ]
+    );
+    let config = &bench.placement.shards[&ShardId(0)];
+    let grow = ShardChange::Grow {
+        joiner: replica(3, 103),
+    };
+    let expect = Some((config.incarnation, config.epoch));
+    done(
+        &mut bench.placement,
+        PlacementCommand::Change {
+            shard: ShardId(0),
+            expect,
+            change: grow,
+        },
+    );
+    assert_eq!(
+        bench.run(300, &[1, 2, 3]),
+        [ShardChange::Shrink {
+            leaver: replica(1, 101)
+        }]
+    );
+}
+
+#[test]
+fn voters_grow_to_three_when_three_can_vote() {
+    let mut bench = Bench::new(3, policy(1, 1, 1));
+    bench.step(Event::Voters([NodeId(1)].into()));
+    bench.step(Event::Committed(Arc::new(bench.placement.clone())));
+    for node in 1..=3 {
+        bench.report(node, 200 + node, Health::Writable, 0);
+    }
+    let effects = bench.step(Event::Tick);
+    assert!(
+        effects.contains(&Effect::SetVoters([1, 2, 3].map(NodeId).into())),
+        "{effects:?}"
+    );
+    assert!(
+        !bench
+            .step(Event::Tick)
+            .iter()
+            .any(|effect| matches!(effect, Effect::SetVoters(_))),
+        "once at a time"
+    );
+}

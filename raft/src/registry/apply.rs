@@ -1,0 +1,369 @@
+//! The registry's only way to change: one command, one answer, the same on every node.
+
+use super::{
+    command::{RegistryCommand, RegistryOutcome, Request},
+    definition::DefinitionFile,
+    history::{Before, HistoryEntry},
+    plan::{LeftOut, Plan},
+    region::{Founding, Region, RegionGroup, RegionSettings, RegionState},
+    state::{Registry, View},
+};
+use proto::{
+    id::{NodeId, RegionId, Revision, ViewId},
+    limits::REGIONS,
+    reason::{Reason, Refusal},
+    time::EventTime,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// The change in words, and the plan where definitions were applied.
+type Changed = (Vec<String>, Option<Plan>);
+
+impl Registry {
+    /// Carries a command out, or says why not.
+    pub fn apply(&mut self, command: RegistryCommand) -> RegistryOutcome {
+        let mut next = self.clone();
+        // Floors rise by themselves, all day long: they would push what people did out of the history.
+        let kept = !matches!(command.request, Request::RaiseFloors { .. });
+        let result = next.carry_out(command.request, command.at_millis);
+        match result {
+            Err(refusals) => RegistryOutcome::Refused {
+                revision: self.revision,
+                refusals,
+            },
+            Ok((changes, plan)) if changes.is_empty() => RegistryOutcome::Done {
+                revision: self.revision,
+                changed: false,
+                plan,
+            },
+            Ok((changes, plan)) => {
+                next.revision = Revision(self.revision.0 + 1);
+                if kept {
+                    let (revision, before) = (next.revision, self.before(&next));
+                    let RegistryCommand {
+                        author, at_millis, ..
+                    } = command;
+                    next.record(HistoryEntry {
+                        revision,
+                        author,
+                        at_millis,
+                        changes,
+                        before,
+                    });
+                }
+                *self = next;
+                RegistryOutcome::Done {
+                    revision: self.revision,
+                    changed: true,
+                    plan,
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, request: Request, at_millis: u64) -> Result<Changed, Vec<Refusal>> {
+        if self.founding.is_none() && !matches!(request, Request::Found { .. }) {
+            return Err(vec![Refusal::new(
+                Reason::NotReady,
+                "there is no cluster yet; found it with atoll init",
+            )]);
+        }
+        let words = match request {
+            Request::Apply {
+                definitions,
+                prune,
+                expect_revision,
+            } => {
+                self.expect(expect_revision)?;
+                let left_out = if prune { LeftOut::Goes } else { LeftOut::Stays };
+                return self.apply_definitions(&definitions, left_out);
+            }
+            Request::Rollback {
+                to,
+                expect_revision,
+            } => {
+                self.expect(expect_revision)?;
+                let definitions = self
+                    .export_at(to)
+                    .ok_or_else(|| self.no_such_revision(to))?;
+                return self.apply_definitions(&definitions, LeftOut::Recedes);
+            }
+            Request::Found { founding, regions } => self.found(founding, regions),
+            Request::AddRegion { settings } => self.add_region(settings, RegionState::Joining),
+            Request::ChangeRegion { region, settings } => self.change_region(region, settings),
+            Request::SetRegionState { region, from, to } => self.set_region_state(region, from, to),
+            Request::FoundGroup {
+                region,
+                expected,
+                founder,
+            } => self.found_group(region, expected, founder),
+            Request::RaiseFloors { floors } => Ok(self.raise_floors(&floors, at_millis)),
+        };
+        words
+            .map(|words| (words, None))
+            .map_err(|refusal| vec![refusal])
+    }
+
+    fn expect(&self, expected: Option<Revision>) -> Result<(), Vec<Refusal>> {
+        match expected {
+            Some(expected) if expected != self.revision => {
+                let message = format!(
+                    "the registry is at revision {} and {expected} was expected; plan again",
+                    self.revision
+                );
+                Err(vec![Refusal::new(Reason::RevisionChanged, message)])
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn no_such_revision(&self, to: Revision) -> Vec<Refusal> {
+        let oldest = self
+            .history
+            .front()
+            .map_or(self.revision.0, |entry| entry.revision.0.saturating_sub(1));
+        let message = format!(
+            "revision {to} cannot be returned to; {oldest} to {} can",
+            self.revision
+        );
+        vec![Refusal::of_field(Reason::InvalidRequest, "to", message)]
+    }
+
+    fn apply_definitions(
+        &mut self,
+        definitions: &[DefinitionFile],
+        left_out: LeftOut,
+    ) -> Result<Changed, Vec<Refusal>> {
+        let (plan, next) = self.draft(definitions, left_out);
+        if !plan.is_possible() {
+            return Err(plan.refusals);
+        }
+        *self = next;
+        Ok((
+            plan.changes.iter().map(ToString::to_string).collect(),
+            Some(plan),
+        ))
+    }
+
+    fn found(
+        &mut self,
+        founding: Founding,
+        regions: Vec<RegionSettings>,
+    ) -> Result<Vec<String>, Refusal> {
+        if let Some(present) = &self.founding {
+            let message = format!(
+                "this is cluster {} ({}) already",
+                present.name, present.cluster
+            );
+            return Err(Refusal::new(Reason::InvalidRequest, message));
+        }
+        founding.check()?;
+        if regions.is_empty() {
+            return Err(Refusal::of_field(
+                Reason::InvalidDefinition,
+                "region",
+                "a cluster has at least one region",
+            ));
+        }
+        let mut words = vec![format!(
+            "found cluster {} with {} shards",
+            founding.name, founding.sharding.shards
+        )];
+        self.founding = Some(Arc::new(founding));
+        for settings in regions {
+            words.extend(self.add_region(settings, RegionState::Active)?);
+        }
+        Ok(words)
+    }
+
+    fn add_region(
+        &mut self,
+        settings: RegionSettings,
+        state: RegionState,
+    ) -> Result<Vec<String>, Refusal> {
+        settings.check()?;
+        let name = settings.name.clone();
+        if self.region(name.as_str()).is_some() {
+            let message = format!("region {name} exists; names of regions are never used twice");
+            return Err(Refusal::of_field(
+                Reason::InvalidDefinition,
+                "region.name",
+                message,
+            ));
+        }
+        if self.regions.len() >= REGIONS {
+            let message = format!("a cluster has at most {REGIONS} regions");
+            return Err(Refusal::of_field(
+                Reason::InvalidDefinition,
+                "region",
+                message,
+            ));
+        }
+        let id = self.next.region;
+        self.next.region = RegionId(id.0 + 1);
+        self.regions.insert(
+            id,
+            Arc::new(Region {
+                id,
+                settings,
+                state,
+                group: None,
+            }),
+        );
+        Ok(vec![format!("add region {name}")])
+    }
+
+    fn known_region(&mut self, id: RegionId) -> Result<&mut Region, Refusal> {
+        let unknown = || {
+            Refusal::of_field(
+                Reason::InvalidRequest,
+                "region",
+                format!("there is no region {id}"),
+            )
+        };
+        self.regions
+            .get_mut(&id)
+            .map(Arc::make_mut)
+            .ok_or_else(unknown)
+    }
+
+    fn change_region(
+        &mut self,
+        id: RegionId,
+        settings: RegionSettings,
+    ) -> Result<Vec<String>, Refusal> {
+        settings.check()?;
+        let region = self.known_region(id)?;
+        if region.settings.name != settings.name {
+            return Err(Refusal::of_field(
+                Reason::InvalidDefinition,
+                "region.name",
+                "a region keeps its name",
+            ));
+        }
+        if region.settings == settings {
+            return Ok(Vec::new());
+        }
+        let words = format!("change the settings of region {}", settings.name);
+        region.settings = settings;
+        Ok(vec![words])
+    }
+
+    fn set_region_state(
+        &mut self,
+        id: RegionId,
+        from: RegionState,
+        to: RegionState,
+    ) -> Result<Vec<String>, Refusal> {
+        let region = self.known_region(id)?;
+        let name = region.settings.name.clone();
+        if region.state == to {
+            return Ok(Vec::new());
+        }
+        if region.state != from || !from.may_become(to) {
+            let message = format!(
+                "region {name} is {:?} and cannot go from {from:?} to {to:?}",
+                region.state
+            );
+            return Err(Refusal::of_field(
+                Reason::IncompatibleChange,
+                "region",
+                message.to_lowercase(),
+            ));
+        }
+        region.state = to;
+        Ok(vec![
+            format!("region {name}: {from:?} → {to:?}").to_lowercase(),
+        ])
+    }
+
+    fn found_group(
+        &mut self,
+        id: RegionId,
+        expected: Option<u32>,
+        founder: NodeId,
+    ) -> Result<Vec<String>, Refusal> {
+        let region = self.known_region(id)?;
+        let present = region.group.map(|group| group.number);
+        let number = expected.map_or(1, |number| number + 1);
+        if present == Some(number) && region.group.is_some_and(|group| group.founder == founder) {
+            // The answer to an earlier try was lost.
+            return Ok(Vec::new());
+        }
+        if present != expected {
+            let message = format!(
+                "the group of region {} was founded by another node; join it",
+                region.settings.name
+            );
+            return Err(Refusal::of_field(
+                Reason::RevisionChanged,
+                "region",
+                message,
+            ));
+        }
+        region.group = Some(RegionGroup { number, founder });
+        Ok(vec![format!(
+            "group {number} of region {} founded by node {founder}",
+            region.settings.name
+        )])
+    }
+
+    /// A floor never passes what the view's present TTL, and the grace after it, still need.
+    fn raise_floors(&mut self, floors: &[(ViewId, EventTime)], at_millis: u64) -> Vec<String> {
+        let now = EventTime::saturating(at_millis.saturating_mul(1_000));
+        let mut words = Vec::new();
+        for (id, floor) in floors {
+            let Some(view) = self.views.get_mut(id) else {
+                continue;
+            };
+            let Some(ttl) = view.settings.ttl.span() else {
+                continue;
+            };
+            let grace = Duration::from_millis(
+                ttl.millis()
+                    .saturating_add(view.settings.purge_after.millis()),
+            );
+            if *floor > view.floor && *floor <= now.minus(grace) {
+                let view: &mut View = Arc::make_mut(view);
+                view.floor = *floor;
+                words.push(format!(
+                    "floor of view {} → {} µs",
+                    view.label(),
+                    floor.micros()
+                ));
+            }
+        }
+        words
+    }
+
+    /// The catalogue's objects that differ in `next`, as they are here.
+    fn before(&self, next: &Self) -> Vec<Before> {
+        let mut before = Vec::new();
+        differing(&self.entities, &next.entities, |id, old| {
+            before.push(old.map_or(Before::NoEntity(id), Before::Entity));
+        });
+        differing(&self.views, &next.views, |id, old| {
+            before.push(old.map_or(Before::NoView(id), Before::View));
+        });
+        differing(&self.services, &next.services, |id, old| {
+            before.push(old.map_or(Before::NoService(id), Before::Service));
+        });
+        before
+    }
+}
+
+/// Visits what differs between two maps of shared objects, giving what the older one has.
+fn differing<K: Ord + Copy, V>(
+    old: &BTreeMap<K, Arc<V>>,
+    new: &BTreeMap<K, Arc<V>>,
+    mut visit: impl FnMut(K, Option<Arc<V>>),
+) {
+    for (id, object) in old {
+        if !new.get(id).is_some_and(|other| Arc::ptr_eq(object, other)) {
+            visit(*id, Some(object.clone()));
+        }
+    }
+    for id in new.keys().filter(|id| !old.contains_key(id)) {
+        visit(*id, None);
+    }
+}

@@ -1,0 +1,73 @@
+//! A replica without a part: not placed here any more, or a primary that restarted.
+//!
+//! A restarted primary must not go on in its epoch: it may have sent entries that it lost, and would
+//! give their positions a second time. It proposes itself for the next epoch; whoever else the
+//! controller proposes may win.
+
+use crate::{
+    configuration::Primary,
+    context::{Context, Micros},
+    core::Core,
+    effect::Effect,
+    event::Event,
+    settings::PROPOSAL_RETRY,
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Idle {
+    proposed_at: Option<Micros>,
+}
+
+impl Idle {
+    pub(crate) fn step(
+        &mut self,
+        core: &Core,
+        ctx: &Context<'_>,
+        event: Event,
+        effects: &mut Vec<Effect>,
+    ) {
+        match event {
+            Event::Tick => self.propose_return(core, ctx, effects),
+            Event::Configuration(_)
+            | Event::Write(_)
+            | Event::Message { .. }
+            | Event::Durable { .. }
+            | Event::ClockRaised
+            | Event::LogRead { .. }
+            | Event::SnapshotEnded { .. }
+            | Event::SnapshotBegun { .. }
+            | Event::SnapshotInstalled { .. }
+            | Event::SnapshotAborted
+            | Event::PeerUp(_)
+            | Event::PeerDown(_)
+            | Event::StoreDamaged => {}
+        }
+    }
+
+    /// Only a member proposes itself: its log holds all that was acknowledged.
+    pub(crate) fn propose_return(
+        &mut self,
+        core: &Core,
+        ctx: &Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(configuration) = &core.configuration else {
+            return;
+        };
+        let returning = configuration.primary.node == core.me.node
+            && configuration.in_sync.contains(&core.member())
+            && !core.damaged;
+        let now = ctx.now.monotonic;
+        let recently = self
+            .proposed_at
+            .is_some_and(|at| now.since(at) < PROPOSAL_RETRY);
+        if returning && !recently {
+            self.proposed_at = Some(now);
+            let me = Primary {
+                node: core.me.node,
+                boot: core.me.boot,
+            };
+            effects.push(Effect::Propose(configuration.with_primary(me)));
+        }
+    }
+}

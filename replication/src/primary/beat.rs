@@ -1,0 +1,93 @@
+//! What happens without a cause: closes and signs of life, every quarter of a second.
+
+use super::{Primary, SentRound, peer::Told, ship};
+use crate::{
+    closes::Round,
+    context::{Context, Micros},
+    core::Core,
+    effect::Effect,
+    message::{Body, Echo},
+    settings::{CLOSE_INTERVAL, OWN_PAUSE, ROUNDS_KEPT},
+};
+
+use super::open::stamps;
+
+impl Primary {
+    pub(super) fn beat(
+        &mut self,
+        core: &mut Core,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let now = ctx.now.monotonic;
+        let stood_still = now.since(self.last_tick) >= OWN_PAUSE;
+        self.last_tick = now;
+        let end = core.log.end().position;
+        for peer in self.peers.values_mut() {
+            peer.compare(end, now);
+            if stood_still {
+                peer.forgive(now);
+            }
+        }
+        // A replica that cannot write lets itself be replaced: it is not heard from.
+        if core.damaged {
+            return;
+        }
+        self.ship_to_all(core, ctx, effects);
+        if now < self.next_beat {
+            return;
+        }
+        self.next_beat = now.plus(CLOSE_INTERVAL);
+        for peer in self.peers.values() {
+            ship::note(core, peer, self.closed_through, effects);
+        }
+        if self.is_open(core) {
+            self.start_round(core, ctx, effects);
+            self.advance(core, ctx, effects);
+        }
+    }
+
+    fn start_round(&mut self, core: &Core, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        // All later stamps are larger than this one.
+        let Some(hlc) = stamps(ctx, 1, effects) else {
+            // The clock waits for its bound: again at the next tick, not a whole beat later.
+            self.next_beat = ctx.now.monotonic;
+            return;
+        };
+        self.last_round += 1;
+        let heads = core.log.heads().iter();
+        let round = Round {
+            number: self.last_round,
+            position: core.log.end().position,
+            hlc,
+            heads: heads
+                .map(|(placement, head)| (placement, head.incarnation, head.sequence))
+                .collect(),
+        };
+        for peer in self.peers.values() {
+            let body = Body::Close {
+                member: peer.member,
+                session: peer.session,
+                round: round.clone(),
+                echo: peer.told.map(|told| echo(told, ctx.now.monotonic)),
+            };
+            core.send(peer.member.node, body, effects);
+        }
+        let sent_at = ctx.now.monotonic;
+        self.rounds.push_back(SentRound { round, sent_at });
+        if self.rounds.len() > ROUNDS_KEPT {
+            self.rounds.pop_front();
+        }
+    }
+}
+
+/// The peer's clock, moved on by the time it was held here, less what this clock may run ahead.
+fn echo(told: Told, now: Micros) -> Echo {
+    let held = now.since(told.at).0;
+    Echo {
+        boot: told.boot,
+        instant: told
+            .clock
+            .plus(Micros(held.saturating_sub(held / 1_000 + 1))),
+    }
+}

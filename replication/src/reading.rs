@@ -1,0 +1,89 @@
+//! What a replica tells readers: how far it is, how old that can be, what is closed.
+//!
+//! Any replica answers lookups from what it applied. Nothing here changes it.
+
+use crate::{
+    base::Base,
+    closes::Close,
+    configuration::{Configuration, Fence},
+    context::Micros,
+    entry::Mark,
+    replica::{Replica, RoleName},
+    streams::Head,
+    token::{Asked, Coverage, coverage},
+};
+use proto::id::PlacementId;
+
+impl Replica {
+    /// The newest configuration it has seen.
+    #[must_use]
+    pub const fn configuration(&self) -> Option<&Configuration> {
+        self.core.configuration.as_ref()
+    }
+
+    /// The fence it acts under.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.core.fence()
+    }
+
+    /// The last committed entry, and with it what lookups see.
+    #[must_use]
+    pub const fn committed(&self) -> Mark {
+        self.core.log.committed()
+    }
+
+    /// The end of its log; the controller promotes the member whose is largest.
+    #[must_use]
+    pub fn log_end(&self) -> Mark {
+        self.core.log.end()
+    }
+
+    /// Whether lookups may be answered: rows of a snapshot are torn until its scan's end is applied,
+    /// and a damaged store leaves the set before it answers.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let base = self.core.log.base();
+        self.core.loading.is_none()
+            && !self.core.damaged
+            && self.role() != RoleName::Stopped
+            && base.committed.position >= base.serves_from
+    }
+
+    /// Whether its store lost something. The controller replaces such a primary; such a backup leaves
+    /// the in-sync set by its silence, and comes back by a snapshot.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        self.core.damaged
+    }
+
+    /// An age such that every write acknowledged longer ago is in the answer; None is *unknown*.
+    #[must_use]
+    pub fn age(&self, now: Micros) -> Option<Micros> {
+        self.core.closes.age(now).filter(|_| self.is_readable())
+    }
+
+    /// The newest close known of one of the own streams.
+    #[must_use]
+    pub fn closed(&self, placement: PlacementId) -> Option<Close> {
+        self.core.closes.closed(placement)
+    }
+
+    /// How far one of the own streams is applied.
+    #[must_use]
+    pub fn head(&self, placement: PlacementId) -> Option<&Head> {
+        self.core.log.base().heads.get(placement)
+    }
+
+    /// Whether what is applied covers a token.
+    #[must_use]
+    pub fn covers(&self, placement: PlacementId, asked: Asked) -> Coverage {
+        coverage(self.head(placement), asked)
+    }
+
+    /// What a snapshot of this replica carries beside the rows.
+    #[must_use]
+    pub const fn base(&self) -> &Base {
+        self.core.log.base()
+    }
+}

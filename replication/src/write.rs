@@ -1,0 +1,129 @@
+//! A write as it reaches a core, and what it answers.
+
+use crate::{configuration::Fence, requests::Written};
+use proto::{
+    hlc::Hlc,
+    id::{NodeId, PlacementId},
+    reason::Reason,
+    record::Encoded,
+    request::{RequestId, RequestPart, WriteOutcome},
+};
+use smallvec::SmallVec;
+
+/// Names a waiting caller to the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReplyTo(pub u64);
+
+/// One part of a request: the rows that become one entry.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+    /// The fence its sender acts on.
+    pub fence: Fence,
+    /// The request.
+    pub request: RequestId,
+    /// Which part of it.
+    pub part: RequestPart,
+    /// Where the rows' view is held.
+    pub placement: PlacementId,
+    /// The rows, in the request's order.
+    pub rows: Vec<PreparedRow>,
+    /// What becomes of them once committed.
+    pub outcome: WriteOutcome,
+    /// The largest stamp under which the rows are still admitted (`max_late`). Admission is judged
+    /// against the stamp, and the stamp is given here.
+    pub stamp_at_most: Hlc,
+}
+
+/// A row, encoded and without its stamp.
+#[derive(Debug, Clone)]
+pub struct PreparedRow {
+    /// Its records: the image and, where it differs, what was sent.
+    pub records: SmallVec<[Encoded; 2]>,
+    /// What its view is ordered by.
+    pub order: Order,
+}
+
+/// What decides which of two writes of a view stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The time in the row.
+    EventTime,
+    /// The stamp, which then is the event time too.
+    WriteTime,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is committed; the same for each repeat.
+    Written(Written),
+    /// It was not taken, and nothing of it will happen.
+    Refused(Refused),
+    /// This replica was deposed with the entry in its tail: it may be committed or not. Repeat it
+    /// with the same request id.
+    Unknown,
+    /// The stamp would be above what the rows were judged by: judge them again.
+    PrepareAgain,
+}
+
+/// Why a write was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Another node appends, or none.
+    #[error("this replica is not the shard's primary; send the write to the primary")]
+    NotPrimary {
+        /// Who does, as far as is known here.
+        primary: Option<NodeId>,
+    },
+    /// The sender acts on another epoch.
+    #[error("the shard is in epoch {}, not the one named; refresh and send the write again", current.epoch)]
+    OtherEpoch {
+        /// The shard's.
+        current: Fence,
+    },
+    /// The epoch is not open yet, or the clock waits for its bound.
+    #[error("the primary is not ready to stamp yet; send the write again")]
+    NotReady,
+    /// Too few replicas.
+    #[error(
+        "the shard has {in_sync} copies in sync and needs {needed}; send the write again later"
+    )]
+    UnderReplicated {
+        /// Members that answer.
+        in_sync: usize,
+        /// How many there must be.
+        needed: usize,
+    },
+    /// Too much waits for its commit.
+    #[error("{pending_bytes} bytes wait for their commit; send the write again later")]
+    Overloaded {
+        /// On this node.
+        pending_bytes: usize,
+    },
+    /// The id's age is outside the window in which repeats are known.
+    #[error("the request id was not issued within the last ten minutes; make a new one")]
+    RequestIdExpired,
+    /// The part does not fit an entry.
+    #[error("the rows take {bytes} bytes, more than an entry holds; split the request")]
+    TooLarge {
+        /// What they take.
+        bytes: usize,
+    },
+}
+
+impl Refused {
+    /// The reason a caller sees.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::NotPrimary { .. } | Self::OtherEpoch { .. } => Reason::NoPrimary,
+            Self::NotReady => Reason::NotReady,
+            Self::UnderReplicated { .. } => Reason::UnderReplicated,
+            Self::Overloaded { .. } => Reason::Overloaded,
+            Self::RequestIdExpired => Reason::RequestIdExpired,
+            Self::TooLarge { .. } => Reason::TooLarge,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Each rule of replication alone: one replica, told what to think of the others.
+
+mod rules {
+    pub mod harness;
+
+    mod closes;
+    mod codec;
+    mod following;
+    mod joining;
+    mod membership;
+    mod primary;
+    mod writes;
+}
