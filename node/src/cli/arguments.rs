@@ -1,9 +1,9 @@
 //! What can be typed: the global flags and the commands.
 
 use super::{
-    apply::ApplyArguments, demo::DemoArguments, delete::DeleteArguments, get::GetArguments, load::LoadArguments,
-    plan::PlanArguments, registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
-    status::StatusArguments, write::WriteArguments,
+    apply::ApplyArguments, delete::DeleteArguments, demo::DemoArguments, get::GetArguments,
+    load::LoadArguments, plan::PlanArguments, registry::RegistryArguments, serve::ServeArguments,
+    shards::ShardsArguments, status::StatusArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -33,13 +33,24 @@ pub struct ServeArguments {
 pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     let (settings, founding) = single::settings(&arguments.data_dir, arguments.port);
     if arguments.print_settings {
-        let sources = [("node.data_dir", "--data-dir"), ("listen.grpc", "--port"), ("listen.http", "--port")];
-        let sources = sources.map(|(key, source)| (key.to_owned(), source.to_owned())).into();
+        let sources = [
+            ("node.data_dir", "--data-dir"),
+            ("listen.grpc", "--port"),
+            ("listen.http", "--port"),
+        ];
+        let sources = sources
+            .map(|(key, source)| (key.to_owned(), source.to_owned()))
+            .into();
         print!("{}", crate::settings::print(&settings, &sources));
         return Ok(());
     }
     let mut node = server::start_single(settings, founding, Components::of_this_machine()).await?;
-    println!("atoll: gRPC at {}, HTTP at {}, data in {}", node.grpc, node.http, arguments.data_dir.display());
+    println!(
+        "atoll: gRPC at {}, HTTP at {}, data in {}",
+        node.grpc,
+        node.http,
+        arguments.data_dir.display()
+    );
     let mut terminate = signal(SignalKind::terminate())?;
     let fault = tokio::select! {
         fault = node.failed() => Some(fault),

@@ -41,11 +41,17 @@ impl Clock for SystemClock {
     fn now(&self) -> Now {
         let monotonic = span(clock_gettime(ClockId::Boottime));
         let wall = span(clock_gettime(ClockId::Realtime));
-        Now { monotonic, wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX) }
+        Now {
+            monotonic,
+            wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+        }
     }
 }
 
 /// A clock before its epoch reads as the epoch.
 fn span(time: Timespec) -> Duration {
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

@@ -43,13 +43,25 @@ impl Embedded {
     pub async fn start(data_dir: Option<&Path>, port: u16) -> anyhow::Result<Self> {
         let scratch = match data_dir {
             Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("atoll-demo-").tempdir().context("make a place for the data")?),
+            None => Some(
+                tempfile::Builder::new()
+                    .prefix("atoll-demo-")
+                    .tempdir()
+                    .context("make a place for the data")?,
+            ),
         };
-        let data_dir = data_dir.or(scratch.as_ref().map(tempfile::TempDir::path)).expect("one of them is there");
+        let data_dir = data_dir
+            .or(scratch.as_ref().map(tempfile::TempDir::path))
+            .expect("one of them is there");
         let (data_dir, port) = (data_dir.to_owned(), port);
         let node = start(&data_dir, port).await?;
         wait_ready(&node.running).await?;
-        Ok(Self { data_dir, port, node: Mutex::new(Some(node)), _scratch: scratch })
+        Ok(Self {
+            data_dir,
+            port,
+            node: Mutex::new(Some(node)),
+            _scratch: scratch,
+        })
     }
 
     /// Ends it in order.
@@ -63,15 +75,25 @@ impl Embedded {
     }
 
     fn check(node: &str) -> anyhow::Result<()> {
-        if node == NODE { Ok(()) } else { Err(anyhow!("there is no node {node}; this cluster has {NODE}")) }
+        if node == NODE {
+            Ok(())
+        } else {
+            Err(anyhow!("there is no node {node}; this cluster has {NODE}"))
+        }
     }
 }
 
 async fn start(data_dir: &Path, port: u16) -> anyhow::Result<Node> {
     let (settings, founding) = single::settings(data_dir, port);
-    let runtime = Builder::new_multi_thread().enable_all().thread_name("node").build().context("start a runtime")?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("node")
+        .build()
+        .context("start a runtime")?;
     let components = Components::of_this_machine();
-    let started = runtime.spawn(server::start_single(settings, founding, components)).await;
+    let started = runtime
+        .spawn(server::start_single(settings, founding, components))
+        .await;
     match started.context("start the node")? {
         Ok(running) => Ok(Node { runtime, running }),
         Err(error) => {
@@ -95,7 +117,10 @@ async fn wait_ready(running: &Running) -> anyhow::Result<()> {
 #[async_trait]
 impl Cluster for Embedded {
     fn describe(&self) -> String {
-        format!("one node ({NODE}) in this process, its data in {}", self.data_dir.display())
+        format!(
+            "one node ({NODE}) in this process, its data in {}",
+            self.data_dir.display()
+        )
     }
 
     fn gateways(&self) -> Vec<GatewayAddress> {

@@ -18,7 +18,11 @@ const CALLS_AT_ONCE: usize = 512;
 const ANSWERS_QUEUED: usize = 1_024;
 
 /// Takes connections until the listener fails.
-pub async fn serve(mut listener: Box<dyn Listener>, me: Me, handler: Arc<dyn Handler>) -> io::Result<()> {
+pub async fn serve(
+    mut listener: Box<dyn Listener>,
+    me: Me,
+    handler: Arc<dyn Handler>,
+) -> io::Result<()> {
     loop {
         let (connection, from) = listener.accept().await?;
         let handler = Arc::clone(&handler);
@@ -30,7 +34,11 @@ pub async fn serve(mut listener: Box<dyn Listener>, me: Me, handler: Arc<dyn Han
     }
 }
 
-async fn attend(connection: Box<dyn Connection>, me: Me, handler: Arc<dyn Handler>) -> io::Result<()> {
+async fn attend(
+    connection: Box<dyn Connection>,
+    me: Me,
+    handler: Arc<dyn Handler>,
+) -> io::Result<()> {
     let (mut reading, mut writing) = split(connection);
     let first = next(&mut reading).await?;
     let hello = match admit(&first, me) {
@@ -42,8 +50,19 @@ async fn attend(connection: Box<dyn Connection>, me: Me, handler: Arc<dyn Handle
         }
     };
     let mut answer = Frame::bare(Kind::Hello);
-    let Me { cluster, node, boot } = me;
-    answer.payload = Hello { cluster, node, boot, to: hello.node, class: hello.class }.encode();
+    let Me {
+        cluster,
+        node,
+        boot,
+    } = me;
+    answer.payload = Hello {
+        cluster,
+        node,
+        boot,
+        to: hello.node,
+        class: hello.class,
+    }
+    .encode();
     write_one(&mut writing, &answer).await?;
     let (answers, mut queue) = mpsc::channel(ANSWERS_QUEUED);
     tokio::select! {
@@ -58,7 +77,10 @@ fn admit(first: &Frame, me: Me) -> Result<Hello, String> {
     }
     let hello = Hello::decode(&first.payload).map_err(|error| error.to_string())?;
     if hello.cluster != me.cluster && hello.cluster != ClusterId(0) {
-        return Err(format!("this node belongs to cluster {}, not to {}", me.cluster, hello.cluster));
+        return Err(format!(
+            "this node belongs to cluster {}, not to {}",
+            me.cluster, hello.cluster
+        ));
     }
     if hello.to != me.node && hello.to != NodeId(0) {
         return Err(format!("this is node {}, not {}", me.node, hello.to));
@@ -78,7 +100,10 @@ async fn take(
         match frame.kind {
             Kind::Message => handler.message(from, frame.method, frame.payload).await,
             Kind::Call => {
-                let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+                let permit = Arc::clone(&room)
+                    .acquire_owned()
+                    .await
+                    .expect("the semaphore is never closed");
                 let (answers, handler) = (answers.clone(), Arc::clone(handler));
                 tokio::spawn(async move {
                     let answer = carry_out(&*handler, from, frame).await;
@@ -92,7 +117,10 @@ async fn take(
             }
             Kind::Pong => {}
             Kind::Hello | Kind::TurnedAway | Kind::Answer | Kind::Failure => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a message or call was expected"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a message or call was expected",
+                ));
             }
         }
     }
@@ -103,5 +131,10 @@ async fn carry_out(handler: &dyn Handler, from: NodeId, frame: Frame) -> Frame {
         Ok(payload) => (Kind::Answer, payload),
         Err(failure) => (Kind::Failure, failure.0.into()),
     };
-    Frame { kind, method: frame.method, call: frame.call, payload }
+    Frame {
+        kind,
+        method: frame.method,
+        call: frame.call,
+        payload,
+    }
 }

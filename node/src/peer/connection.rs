@@ -22,12 +22,18 @@ pub(super) type Writing = WriteHalf<Box<dyn Connection>>;
 pub(super) async fn next(reading: &mut Reading) -> io::Result<Frame> {
     match timeout(SILENT_AFTER, Frame::read(reading)).await {
         Ok(frame) => frame,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the other end is silent")),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the other end is silent",
+        )),
     }
 }
 
 /// Writes frames as they come, several at once where they queue, and pings where none come.
-pub(super) async fn write_all(writing: Writing, queue: &mut mpsc::Receiver<Frame>) -> io::Result<()> {
+pub(super) async fn write_all(
+    writing: Writing,
+    queue: &mut mpsc::Receiver<Frame>,
+) -> io::Result<()> {
     let mut writing = BufWriter::with_capacity(128 << 10, writing);
     loop {
         let frame = match timeout(PING_EVERY, queue.recv()).await {

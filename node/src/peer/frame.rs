@@ -37,7 +37,9 @@ pub enum Class {
 
 impl Class {
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Replication, Self::Metadata, Self::Request, Self::Bulk].into_iter().find(|class| *class as u8 == number)
+        [Self::Replication, Self::Metadata, Self::Request, Self::Bulk]
+            .into_iter()
+            .find(|class| *class as u8 == number)
     }
 }
 
@@ -58,7 +60,9 @@ pub(super) enum Kind {
 impl Kind {
     fn from_number(number: u8) -> Option<Self> {
         use Kind::{Answer, Call, Failure, Hello, Message, Ping, Pong, TurnedAway};
-        let all = [Hello, TurnedAway, Message, Call, Answer, Failure, Ping, Pong];
+        let all = [
+            Hello, TurnedAway, Message, Call, Answer, Failure, Ping, Pong,
+        ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }
 }
@@ -74,13 +78,19 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn bare(kind: Kind) -> Self {
-        Self { kind, method: 0, call: 0, payload: Bytes::new() }
+        Self {
+            kind,
+            method: 0,
+            call: 0,
+            payload: Bytes::new(),
+        }
     }
 
     /// The header; the payload follows it as it is.
     pub(super) fn header(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(4 + HEADER_BYTES);
-        let length = u32::try_from(HEADER_BYTES + self.payload.len()).expect("payloads are limited");
+        let length =
+            u32::try_from(HEADER_BYTES + self.payload.len()).expect("payloads are limited");
         out.put_u32_le(length);
         out.put_u8(self.kind as u8);
         out.put_u8(self.method);
@@ -93,16 +103,25 @@ impl Frame {
     pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let length = stream.read_u32_le().await? as usize;
         if !(HEADER_BYTES..=FRAME_BYTES).contains(&length) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame's length cannot be"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a frame's length cannot be",
+            ));
         }
         let mut bytes = BytesMut::zeroed(length);
         stream.read_exact(&mut bytes).await?;
-        let kind = Kind::from_number(bytes.get_u8())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame's kind is unknown"))?;
+        let kind = Kind::from_number(bytes.get_u8()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "a frame's kind is unknown")
+        })?;
         let method = bytes.get_u8();
         bytes.advance(2);
         let call = bytes.get_u64_le();
-        Ok(Self { kind, method, call, payload: bytes.freeze() })
+        Ok(Self {
+            kind,
+            method,
+            call,
+            payload: bytes.freeze(),
+        })
     }
 }
 
@@ -140,14 +159,16 @@ impl Hello {
             return Err(reader.malformed("the other side is not a node of Atoll"));
         }
         if reader.u16()? != WIRE_VERSION {
-            return Err(reader.malformed("the other side speaks another wire version; run one release on both"));
+            return Err(reader
+                .malformed("the other side speaks another wire version; run one release on both"));
         }
         Ok(Self {
             cluster: ClusterId(u128::from_le_bytes(reader.array()?)),
             node: NodeId(reader.u64()?),
             boot: BootId(reader.u64()?),
             to: NodeId(reader.u64()?),
-            class: Class::from_number(reader.u8()?).ok_or(reader.malformed("its class is unknown"))?,
+            class: Class::from_number(reader.u8()?)
+                .ok_or(reader.malformed("its class is unknown"))?,
         })
     }
 }

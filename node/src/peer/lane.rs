@@ -45,7 +45,14 @@ impl Lane {
 
     /// Puts a message on its way, or drops it where the queue is full.
     pub(super) fn send(&self, method: u8, payload: Bytes) -> bool {
-        self.queue.try_send(Frame { kind: Kind::Message, method, call: 0, payload }).is_ok()
+        self.queue
+            .try_send(Frame {
+                kind: Kind::Message,
+                method,
+                call: 0,
+                payload,
+            })
+            .is_ok()
     }
 
     pub(super) async fn call(
@@ -57,8 +64,16 @@ impl Lane {
     ) -> Result<Bytes, CallError> {
         let (answer, answered) = oneshot::channel();
         self.waiting.lock().insert(number, answer);
-        let forget = Forget { waiting: &self.waiting, number };
-        let frame = Frame { kind: Kind::Call, method, call: number, payload };
+        let forget = Forget {
+            waiting: &self.waiting,
+            number,
+        };
+        let frame = Frame {
+            kind: Kind::Call,
+            method,
+            call: number,
+            payload,
+        };
         if self.queue.try_send(frame).is_err() {
             return Err(CallError::Busy);
         }
@@ -123,9 +138,14 @@ async fn run(
     frames: &mut mpsc::Receiver<Frame>,
     waiting: &Waiting,
 ) -> Result<(), Broke> {
-    let closed = |error| Broke { error, was_open: false };
+    let closed = |error| Broke {
+        error,
+        was_open: false,
+    };
     let connected = timeout(CONNECT_WITHIN, shared.network.connect(address)).await;
-    let connection = connected.map_err(|_| closed(io::ErrorKind::TimedOut.into()))?.map_err(closed)?;
+    let connection = connected
+        .map_err(|_| closed(io::ErrorKind::TimedOut.into()))?
+        .map_err(closed)?;
     let (mut reading, mut writing) = split(connection);
     let mut first = Frame::bare(Kind::Hello);
     first.payload = hello.encode();
@@ -133,7 +153,10 @@ async fn run(
     let answer = next(&mut reading).await.map_err(closed)?;
     let peer = check_answer(&answer, hello).map_err(closed)?;
     shared.handler.up(peer, hello.class);
-    let open = |error| Broke { error, was_open: true };
+    let open = |error| Broke {
+        error,
+        was_open: true,
+    };
     tokio::select! {
         written = write_all(writing, frames) => written.map_err(open),
         read = take_answers(&mut reading, waiting) => read.map_err(open),
@@ -144,25 +167,38 @@ fn check_answer(answer: &Frame, hello: &Hello) -> io::Result<NodeId> {
     let refused = |text: String| io::Error::new(io::ErrorKind::PermissionDenied, text);
     match answer.kind {
         Kind::Hello => {
-            let other = Hello::decode(&answer.payload).map_err(|error| refused(error.to_string()))?;
+            let other =
+                Hello::decode(&answer.payload).map_err(|error| refused(error.to_string()))?;
             let meant = hello.to == NodeId(0) || hello.to == other.node;
-            if meant { Ok(other.node) } else { Err(refused(format!("node {} answers there", other.node))) }
+            if meant {
+                Ok(other.node)
+            } else {
+                Err(refused(format!("node {} answers there", other.node)))
+            }
         }
-        _ => Err(refused(String::from_utf8_lossy(&answer.payload).into_owned())),
+        _ => Err(refused(
+            String::from_utf8_lossy(&answer.payload).into_owned(),
+        )),
     }
 }
 
-async fn take_answers(reading: &mut super::connection::Reading, waiting: &Waiting) -> io::Result<()> {
+async fn take_answers(
+    reading: &mut super::connection::Reading,
+    waiting: &Waiting,
+) -> io::Result<()> {
     loop {
         let frame = next(reading).await?;
         let result = match frame.kind {
             Kind::Answer => Ok(frame.payload),
-            Kind::Failure => {
-                Err(CallError::Failed(Failure(String::from_utf8_lossy(&frame.payload).into_owned())))
-            }
+            Kind::Failure => Err(CallError::Failed(Failure(
+                String::from_utf8_lossy(&frame.payload).into_owned(),
+            ))),
             Kind::Pong | Kind::Ping => continue,
             Kind::Hello | Kind::TurnedAway | Kind::Message | Kind::Call => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer was expected"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "an answer was expected",
+                ));
             }
         };
         if let Some(answer) = waiting.lock().remove(&frame.call) {

@@ -83,8 +83,17 @@ impl Mesh {
     /// A mesh without lanes; they open when they are first used.
     #[must_use]
     pub fn new(me: Me, network: Arc<dyn Network>, handler: Arc<dyn Handler>) -> Self {
-        let shared = Arc::new(Shared { me, network, handler });
-        Self { shared, addresses: Mutex::default(), lanes: Mutex::default(), calls: AtomicU64::new(1) }
+        let shared = Arc::new(Shared {
+            me,
+            network,
+            handler,
+        });
+        Self {
+            shared,
+            addresses: Mutex::default(),
+            lanes: Mutex::default(),
+            calls: AtomicU64::new(1),
+        }
     }
 
     /// Who this node is.
@@ -114,7 +123,8 @@ impl Mesh {
 
     /// Sends a message; false where it was dropped at once.
     pub fn send(&self, to: NodeId, class: Class, method: u8, payload: Bytes) -> bool {
-        self.with_lane(to, class, |lane| lane.send(method, payload)).unwrap_or(false)
+        self.with_lane(to, class, |lane| lane.send(method, payload))
+            .unwrap_or(false)
     }
 
     /// Calls a node and waits for its answer.
@@ -127,7 +137,9 @@ impl Mesh {
         within: Duration,
     ) -> Result<Bytes, CallError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let lane = self.with_lane(to, class, Lane::clone).ok_or(CallError::Unknown)?;
+        let lane = self
+            .with_lane(to, class, Lane::clone)
+            .ok_or(CallError::Unknown)?;
         lane.call(number, method, payload, within).await
     }
 
@@ -137,8 +149,18 @@ impl Mesh {
             return Some(act(lane));
         }
         let address = self.addresses.lock().get(&to)?.clone();
-        let Me { cluster, node, boot } = self.shared.me;
-        let hello = Hello { cluster, node, boot, to, class };
+        let Me {
+            cluster,
+            node,
+            boot,
+        } = self.shared.me;
+        let hello = Hello {
+            cluster,
+            node,
+            boot,
+            to,
+            class,
+        };
         let lane = Lane::open(Arc::clone(&self.shared), address, hello);
         let result = act(&lane);
         lanes.insert((to, class), lane);

@@ -1,6 +1,10 @@
 //! Two nodes on loopback.
 
-use super::{Class, Failure, Handler, Mesh, mesh::{CallError, Me}, serve};
+use super::{
+    Class, Failure, Handler, Mesh,
+    mesh::{CallError, Me},
+    serve,
+};
 use crate::components::{Network, TcpNetwork};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,14 +40,26 @@ impl Handler for Recorder {
 }
 
 fn me(cluster: u128, node: u64) -> Me {
-    Me { cluster: ClusterId(cluster), node: NodeId(node), boot: BootId(node) }
+    Me {
+        cluster: ClusterId(cluster),
+        node: NodeId(node),
+        boot: BootId(node),
+    }
 }
 
-async fn server(me: Me, heard: mpsc::UnboundedSender<String>) -> (String, tokio::task::JoinHandle<()>) {
-    let listener = TcpNetwork.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+async fn server(
+    me: Me,
+    heard: mpsc::UnboundedSender<String>,
+) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = TcpNetwork
+        .listen("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
     let address = listener.address().unwrap().to_string();
     let task = tokio::spawn(async move {
-        serve(listener, me, Arc::new(Recorder(heard))).await.unwrap();
+        serve(listener, me, Arc::new(Recorder(heard)))
+            .await
+            .unwrap();
     });
     (address, task)
 }
@@ -60,13 +76,32 @@ async fn calls_are_answered_and_messages_arrive() {
     let (here, mut heard_here) = mpsc::unbounded_channel();
     let (address, _server) = server(me(1, 2), there).await;
     let mesh = mesh(me(1, 1), &address, here);
-    let call = |method, text: &'static str| mesh.call(NodeId(2), Class::Request, method, Bytes::from(text), WAIT);
+    let call = |method, text: &'static str| {
+        mesh.call(NodeId(2), Class::Request, method, Bytes::from(text), WAIT)
+    };
     assert_eq!(call(1, "abc").await, Ok(Bytes::from("cba")));
-    assert_eq!(call(9, "").await, Err(CallError::Failed(Failure("no such method".into()))));
-    assert_eq!(heard_here.recv().await.unwrap(), "0000000000000002 up Request");
+    assert_eq!(
+        call(9, "").await,
+        Err(CallError::Failed(Failure("no such method".into())))
+    );
+    assert_eq!(
+        heard_here.recv().await.unwrap(),
+        "0000000000000002 up Request"
+    );
     mesh.send(NodeId(2), Class::Request, 7, Bytes::from("hi"));
-    assert_eq!(heard_there.recv().await.unwrap(), "0000000000000001 said 7 b\"hi\"");
-    let hung = mesh.call(NodeId(2), Class::Request, 2, Bytes::new(), Duration::from_millis(20)).await;
+    assert_eq!(
+        heard_there.recv().await.unwrap(),
+        "0000000000000001 said 7 b\"hi\""
+    );
+    let hung = mesh
+        .call(
+            NodeId(2),
+            Class::Request,
+            2,
+            Bytes::new(),
+            Duration::from_millis(20),
+        )
+        .await;
     assert_eq!(hung, Err(CallError::Deadline));
 }
 
@@ -76,13 +111,33 @@ async fn a_node_of_another_cluster_and_a_wrong_address_are_turned_away() {
     let (address, _server) = server(me(1, 2), there).await;
     let (here, mut heard) = mpsc::unbounded_channel();
     let stranger = mesh(me(5, 1), &address, here.clone());
-    let refused = stranger.call(NodeId(2), Class::Request, 1, Bytes::new(), Duration::from_millis(300)).await;
+    let refused = stranger
+        .call(
+            NodeId(2),
+            Class::Request,
+            1,
+            Bytes::new(),
+            Duration::from_millis(300),
+        )
+        .await;
     assert_ne!(refused, Ok(Bytes::new()));
     let lost = mesh(me(1, 1), &address, here);
     lost.know(BTreeMap::from([(NodeId(3), address)]));
-    let refused = lost.call(NodeId(3), Class::Request, 1, Bytes::new(), Duration::from_millis(300)).await;
+    let refused = lost
+        .call(
+            NodeId(3),
+            Class::Request,
+            1,
+            Bytes::new(),
+            Duration::from_millis(300),
+        )
+        .await;
     assert_ne!(refused, Ok(Bytes::new()));
-    assert_eq!(lost.call(NodeId(4), Class::Request, 1, Bytes::new(), WAIT).await, Err(CallError::Unknown));
+    assert_eq!(
+        lost.call(NodeId(4), Class::Request, 1, Bytes::new(), WAIT)
+            .await,
+        Err(CallError::Unknown)
+    );
     assert!(heard.try_recv().is_err(), "neither lane ever opened");
 }
 
@@ -93,12 +148,19 @@ async fn a_lane_opens_again_after_it_broke() {
     let (here, mut heard) = mpsc::unbounded_channel();
     let mesh = mesh(me(1, 1), &address, here);
     mesh.send(NodeId(2), Class::Replication, 0, Bytes::new());
-    assert_eq!(heard.recv().await.unwrap(), "0000000000000002 up Replication");
+    assert_eq!(
+        heard.recv().await.unwrap(),
+        "0000000000000002 up Replication"
+    );
     server_task.abort();
     let _ = server_task.await;
     // The accepted connection outlives its listener; the next node at the address turns it away.
     mesh.know(BTreeMap::new());
     let (address, _server) = server(me(1, 2), there).await;
     mesh.know(BTreeMap::from([(NodeId(2), address)]));
-    assert_eq!(mesh.call(NodeId(2), Class::Replication, 1, Bytes::from("x"), WAIT).await, Ok(Bytes::from("x")));
+    assert_eq!(
+        mesh.call(NodeId(2), Class::Replication, 1, Bytes::from("x"), WAIT)
+            .await,
+        Ok(Bytes::from("x"))
+    );
 }

@@ -27,13 +27,26 @@ pub struct Admin {
 
 #[tonic::async_trait]
 impl AdminService for Admin {
-    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
+    async fn status(
+        &self,
+        _: Request<v1::StatusRequest>,
+    ) -> Result<Response<v1::StatusResponse>, Status> {
         let catalog = self.global.catalog();
         let placement = self.region.placement();
-        let founding = catalog.founding().ok_or_else(|| Status::unavailable("there is no cluster yet"))?;
-        let copies = placement.policy.map_or(1, |policy| usize::from(policy.copies));
-        let shards = placement.policy.map_or(0, |policy| u32::from(policy.shards));
-        let short = placement.shards.values().filter(|config| config.in_sync.len() < copies).count();
+        let founding = catalog
+            .founding()
+            .ok_or_else(|| Status::unavailable("there is no cluster yet"))?;
+        let copies = placement
+            .policy
+            .map_or(1, |policy| usize::from(policy.copies));
+        let shards = placement
+            .policy
+            .map_or(0, |policy| u32::from(policy.shards));
+        let short = placement
+            .shards
+            .values()
+            .filter(|config| config.in_sync.len() < copies)
+            .count();
         let placed = placement.shards.len();
         Ok(Response::new(v1::StatusResponse {
             cluster_name: founding.name.clone(),
@@ -41,7 +54,11 @@ impl AdminService for Admin {
             region: self.region.name(),
             global_revision: catalog.revision().0,
             regional_revision: placement.revision.0,
-            nodes: placement.members.values().map(|member| self.node(member, &placement)).collect(),
+            nodes: placement
+                .members
+                .values()
+                .map(|member| self.node(member, &placement))
+                .collect(),
             groups: self.groups(&placement),
             warnings: self.warnings(&placement),
             shards,
@@ -50,15 +67,21 @@ impl AdminService for Admin {
         }))
     }
 
-    async fn shards(&self, request: Request<v1::ShardsRequest>) -> Result<Response<v1::ShardsResponse>, Status> {
+    async fn shards(
+        &self,
+        request: Request<v1::ShardsRequest>,
+    ) -> Result<Response<v1::ShardsResponse>, Status> {
         let wanted = request.into_inner().shards;
         let placement = self.region.placement();
-        let chosen = placement.shards.iter().filter(|(shard, _)| {
-            wanted.is_empty() || wanted.contains(&u32::from(shard.0))
-        });
+        let chosen = placement
+            .shards
+            .iter()
+            .filter(|(shard, _)| wanted.is_empty() || wanted.contains(&u32::from(shard.0)));
         Ok(Response::new(v1::ShardsResponse {
             revision: placement.revision.0,
-            shards: chosen.map(|(shard, config)| self.shard(*shard, config, &placement)).collect(),
+            shards: chosen
+                .map(|(shard, config)| self.shard(*shard, config, &placement))
+                .collect(),
         }))
     }
 }
@@ -66,20 +89,37 @@ impl AdminService for Admin {
 impl Admin {
     fn node(&self, member: &Member, placement: &Placement) -> v1::NodeStatus {
         let leads = |config: &&Arc<ShardConfig>| config.primary.node == member.node;
-        let holds = |config: &&Arc<ShardConfig>| config.in_sync.iter().any(|replica| replica.node == member.node);
+        let holds = |config: &&Arc<ShardConfig>| {
+            config
+                .in_sync
+                .iter()
+                .any(|replica| replica.node == member.node)
+        };
         let primaries = placement.shards.values().filter(leads).count();
         let held = placement.shards.values().filter(holds).count();
         let is_me = member.node == self.region.me();
-        let roles = [(member.store.is_some(), "node"), (member.gateway, "gateway"), (member.voter, "voter")];
+        let roles = [
+            (member.store.is_some(), "node"),
+            (member.gateway, "gateway"),
+            (member.voter, "voter"),
+        ];
         v1::NodeStatus {
             name: member.name.clone(),
             id: member.node.to_string(),
             zone: member.zone.clone(),
-            roles: roles.iter().filter(|(has, _)| *has).map(|(_, role)| (*role).to_owned()).collect(),
+            roles: roles
+                .iter()
+                .filter(|(has, _)| *has)
+                .map(|(_, role)| (*role).to_owned())
+                .collect(),
             reachable: is_me,
             primaries: primaries as u32,
             backups: (held - primaries) as u32,
-            store_bytes: if is_me { self.store.used_and_live_bytes().0 } else { 0 },
+            store_bytes: if is_me {
+                self.store.used_and_live_bytes().0
+            } else {
+                0
+            },
             index_bytes: if is_me { self.store.index_bytes() } else { 0 },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             grpc_address: member.addresses.grpc.clone(),
@@ -88,8 +128,11 @@ impl Admin {
     }
 
     fn groups(&self, placement: &Placement) -> Vec<v1::GroupStatus> {
-        let names: BTreeMap<NodeId, String> =
-            placement.members.values().map(|member| (member.node, member.name.clone())).collect();
+        let names: BTreeMap<NodeId, String> = placement
+            .members
+            .values()
+            .map(|member| (member.node, member.name.clone()))
+            .collect();
         let name = |node: &NodeId| names.get(node).cloned().unwrap_or_else(|| node.to_string());
         let group = |label: String, status: GroupStatus| v1::GroupStatus {
             group: label,
@@ -100,7 +143,10 @@ impl Admin {
         };
         vec![
             group("global".into(), self.global.group().status()),
-            group(format!("region {}", self.region.name()), self.regional.status()),
+            group(
+                format!("region {}", self.region.name()),
+                self.regional.status(),
+            ),
         ]
     }
 
@@ -109,24 +155,44 @@ impl Admin {
         let mut warnings = Vec::new();
         let voters = self.regional.status().voters.len();
         if voters < 3 {
-            warnings.push(format!("{voters} of 3 voters: no node of them may fail, or metadata cannot change"));
+            warnings.push(format!(
+                "{voters} of 3 voters: no node of them may fail, or metadata cannot change"
+            ));
         }
-        let alone = placement.shards.values().filter(|config| config.in_sync.len() == 1).count();
+        let alone = placement
+            .shards
+            .values()
+            .filter(|config| config.in_sync.len() == 1)
+            .count();
         if alone > 0 {
             warnings.push(format!("{alone} shards have one copy in sync: what is on its disk alone can be lost with it"));
         }
-        let unreadable = self.board.read().values().filter(|standing| !standing.is_readable).count();
+        let unreadable = self
+            .board
+            .read()
+            .values()
+            .filter(|standing| !standing.is_readable)
+            .count();
         if unreadable > 0 {
-            warnings.push(format!("{unreadable} shards cannot be read on this node now"));
+            warnings.push(format!(
+                "{unreadable} shards cannot be read on this node now"
+            ));
         }
         let damaged = self.store.damaged_rows().len();
         if damaged > 0 {
-            warnings.push(format!("{damaged} rows on this node are damaged on disk and wait for repair from a replica"));
+            warnings.push(format!(
+                "{damaged} rows on this node are damaged on disk and wait for repair from a replica"
+            ));
         }
         warnings
     }
 
-    fn shard(&self, shard: ShardId, config: &ShardConfig, placement: &Placement) -> v1::ShardStatus {
+    fn shard(
+        &self,
+        shard: ShardId,
+        config: &ShardConfig,
+        placement: &Placement,
+    ) -> v1::ShardStatus {
         let name = |node: NodeId| {
             let member = placement.members.get(&node);
             member.map_or_else(|| node.to_string(), |member| member.name.clone())
@@ -141,7 +207,12 @@ impl Admin {
             };
             let is_me = replica.node == self.region.me();
             let position = if is_me { committed } else { 0 };
-            v1::ReplicaStatus { node: name(replica.node), role: role.into(), in_sync, position }
+            v1::ReplicaStatus {
+                node: name(replica.node),
+                role: role.into(),
+                in_sync,
+                position,
+            }
         };
         let members = config.in_sync.iter().map(|own| replica(own, true));
         v1::ShardStatus {
@@ -149,7 +220,9 @@ impl Admin {
             incarnation: config.incarnation.0,
             epoch: config.epoch.0,
             primary: name(config.primary.node),
-            replicas: members.chain(config.joining.iter().map(|own| replica(own, false))).collect(),
+            replicas: members
+                .chain(config.joining.iter().map(|own| replica(own, false)))
+                .collect(),
             committed,
         }
     }

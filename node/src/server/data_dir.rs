@@ -38,10 +38,14 @@ pub enum DataDirError {
         source: io::Error,
     },
     /// Another process has it.
-    #[error("data directory {0} is in use by another process; stop that one or choose another --data-dir")]
+    #[error(
+        "data directory {0} is in use by another process; stop that one or choose another --data-dir"
+    )]
     InUse(PathBuf),
     /// A newer program wrote it.
-    #[error("data directory {path} has format {found}, and this program reads up to {FORMAT}; use a newer atoll")]
+    #[error(
+        "data directory {path} has format {found}, and this program reads up to {FORMAT}; use a newer atoll"
+    )]
     Newer {
         /// The directory.
         path: PathBuf,
@@ -49,7 +53,9 @@ pub enum DataDirError {
         found: u32,
     },
     /// A file does not hold what it should.
-    #[error("{path} holds {text:?}, which is not an id; restore it, or start with an empty directory as a new node")]
+    #[error(
+        "{path} holds {text:?}, which is not an id; restore it, or start with an empty directory as a new node"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -57,7 +63,9 @@ pub enum DataDirError {
         text: String,
     },
     /// It belongs elsewhere.
-    #[error("data directory {path} belongs to cluster {found}, not to {wanted}; choose another --data-dir")]
+    #[error(
+        "data directory {path} belongs to cluster {found}, not to {wanted}; choose another --data-dir"
+    )]
     OtherCluster {
         /// The directory.
         path: PathBuf,
@@ -73,7 +81,11 @@ impl DataDir {
     pub fn open(path: &Path, fresh: NodeId) -> Result<Self, DataDirError> {
         let io = |doing, at: &Path| {
             let path = at.to_owned();
-            move |source| DataDirError::Io { doing, path, source }
+            move |source| DataDirError::Io {
+                doing,
+                path,
+                source,
+            }
         };
         fs::create_dir_all(path).map_err(io("make data directory", path))?;
         let lock_path = path.join("LOCK");
@@ -87,7 +99,11 @@ impl DataDir {
             .map_err(|_| DataDirError::InUse(path.to_owned()))?;
         check_format(path)?;
         let node = read_or_write(&path.join("node-id"), fresh)?;
-        Ok(Self { path: path.to_owned(), node, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            node,
+            _lock: lock,
+        })
     }
 
     /// The node that lives here.
@@ -116,7 +132,11 @@ impl DataDir {
     pub fn bind_to(&self, cluster: ClusterId) -> Result<(), DataDirError> {
         match read_or_write(&self.join("cluster-id"), cluster)? {
             found if found == cluster => Ok(()),
-            found => Err(DataDirError::OtherCluster { path: self.path.clone(), found, wanted: cluster }),
+            found => Err(DataDirError::OtherCluster {
+                path: self.path.clone(),
+                found,
+                wanted: cluster,
+            }),
         }
     }
 }
@@ -124,24 +144,50 @@ impl DataDir {
 fn check_format(path: &Path) -> Result<(), DataDirError> {
     let file = path.join("format");
     let found = match fs::read_to_string(&file) {
-        Ok(text) => text.trim().parse().map_err(|_| DataDirError::Damaged { path: file, text })?,
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| DataDirError::Damaged { path: file, text })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return write_durably(&file, &FORMAT.to_string())
-                .map_err(|source| DataDirError::Io { doing: "write", path: file, source });
+            return write_durably(&file, &FORMAT.to_string()).map_err(|source| DataDirError::Io {
+                doing: "write",
+                path: file,
+                source,
+            });
         }
-        Err(source) => return Err(DataDirError::Io { doing: "read", path: file, source }),
+        Err(source) => {
+            return Err(DataDirError::Io {
+                doing: "read",
+                path: file,
+                source,
+            });
+        }
     };
-    if found > FORMAT { Err(DataDirError::Newer { path: path.to_owned(), found }) } else { Ok(()) }
+    if found > FORMAT {
+        Err(DataDirError::Newer {
+            path: path.to_owned(),
+            found,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 fn read_id<T: FromStr>(file: &Path) -> Result<Option<T>, DataDirError> {
     match fs::read_to_string(file) {
         Ok(text) => match text.trim().parse() {
             Ok(id) => Ok(Some(id)),
-            Err(_) => Err(DataDirError::Damaged { path: file.to_owned(), text }),
+            Err(_) => Err(DataDirError::Damaged {
+                path: file.to_owned(),
+                text,
+            }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(DataDirError::Io { doing: "read", path: file.to_owned(), source }),
+        Err(source) => Err(DataDirError::Io {
+            doing: "read",
+            path: file.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -149,8 +195,11 @@ fn read_or_write<T: FromStr + ToString>(file: &Path, fresh: T) -> Result<T, Data
     if let Some(id) = read_id(file)? {
         return Ok(id);
     }
-    write_durably(file, &fresh.to_string())
-        .map_err(|source| DataDirError::Io { doing: "write", path: file.to_owned(), source })?;
+    write_durably(file, &fresh.to_string()).map_err(|source| DataDirError::Io {
+        doing: "write",
+        path: file.to_owned(),
+        source,
+    })?;
     Ok(fresh)
 }
 
@@ -162,7 +211,9 @@ pub(crate) fn write_durably(file: &Path, text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&beside, file)?;
-    let folder = file.parent().expect("files of a data directory have a folder");
+    let folder = file
+        .parent()
+        .expect("files of a data directory have a folder");
     File::open(folder)?.sync_all()
 }
 
@@ -175,9 +226,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = DataDir::open(folder.path(), NodeId(7)).unwrap();
         let second = DataDir::open(folder.path(), NodeId(8)).unwrap_err();
-        assert!(second.to_string().contains("in use by another process"), "{second}");
+        assert!(
+            second.to_string().contains("in use by another process"),
+            "{second}"
+        );
         drop(first);
-        assert_eq!(DataDir::open(folder.path(), NodeId(9)).unwrap().node(), NodeId(7));
+        assert_eq!(
+            DataDir::open(folder.path(), NodeId(9)).unwrap().node(),
+            NodeId(7)
+        );
     }
 
     #[test]
@@ -187,7 +244,12 @@ mod tests {
         assert_eq!(dir.cluster().unwrap(), None);
         dir.bind_to(ClusterId(1)).unwrap();
         dir.bind_to(ClusterId(1)).unwrap();
-        assert!(dir.bind_to(ClusterId(2)).unwrap_err().to_string().contains("belongs to cluster"));
+        assert!(
+            dir.bind_to(ClusterId(2))
+                .unwrap_err()
+                .to_string()
+                .contains("belongs to cluster")
+        );
         drop(dir);
         fs::write(folder.path().join("format"), "2").unwrap();
         let newer = DataDir::open(folder.path(), NodeId(7)).unwrap_err();
@@ -200,6 +262,9 @@ mod tests {
         fs::write(folder.path().join("node-id"), "zzz").unwrap();
         let error = DataDir::open(folder.path(), NodeId(7)).unwrap_err();
         assert!(error.to_string().contains("\"zzz\""), "{error}");
-        assert_eq!(fs::read_to_string(folder.path().join("node-id")).unwrap(), "zzz");
+        assert_eq!(
+            fs::read_to_string(folder.path().join("node-id")).unwrap(),
+            "zzz"
+        );
     }
 }

@@ -6,7 +6,6 @@ use gateway::{
     catalog::{Catalog, Catalogs},
     failure::Failure,
 };
-use raft::registry::Catalog as Registered;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -15,27 +14,30 @@ pub struct Published(watch::Receiver<Arc<Catalog>>);
 
 impl Published {
     /// Publishes each newer catalogue of `global`.
-    #[must_use]
-    pub fn follow(global: &Global, shards: mpsc::Sender<Input>, background: &mut Background) -> Arc<Self> {
+    pub fn follow(
+        global: &Global,
+        shards: mpsc::Sender<Input>,
+        background: &mut Background,
+    ) -> Result<Arc<Self>, Failure> {
         let mut registered = global.catalogs();
-        let first = lay_out(&registered.borrow_and_update());
+        let first = Arc::new(Catalog::of(&registered.borrow_and_update())?);
         let (publish, published) = watch::channel(first);
         background.spawn(async move {
             while registered.changed().await.is_ok() {
                 let newest = Arc::clone(&registered.borrow_and_update());
-                let laid_out = lay_out(&newest);
+                let laid_out = Catalog::of(&newest);
                 if shards.send(Input::Catalog(newest)).await.is_err() {
                     return;
                 }
-                publish.send_replace(laid_out);
+                match laid_out {
+                    Ok(catalog) => drop(publish.send_replace(Arc::new(catalog))),
+                    // Requests go on under the definitions before.
+                    Err(error) => tracing::error!(%error, "newer definitions cannot be read"),
+                }
             }
         });
-        Arc::new(Self(published))
+        Ok(Arc::new(Self(published)))
     }
-}
-
-fn lay_out(registered: &Registered) -> Arc<Catalog> {
-    Arc::new(Catalog::of(registered).expect("a node starts its gateway once its cluster is founded"))
 }
 
 impl Catalogs for Published {

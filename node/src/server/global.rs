@@ -27,7 +27,11 @@ impl Global {
         let first = Catalog::of(&group.committed().state, &Catalog::default());
         let (sender, catalogs) = watch::channel(Arc::new(first));
         tokio::spawn(follow(group.clone(), sender));
-        Self { group, catalogs, clock }
+        Self {
+            group,
+            catalogs,
+            clock,
+        }
     }
 
     /// The group.
@@ -49,10 +53,22 @@ impl Global {
     }
 
     /// Has a change carried out, and waits until this node has seen it: who made it reads it.
-    pub async fn propose(&self, author: &str, request: Request) -> Result<RegistryOutcome, Failure> {
+    pub async fn propose(
+        &self,
+        author: &str,
+        request: Request,
+    ) -> Result<RegistryOutcome, Failure> {
         let at_millis = self.clock.now().wall_millis();
-        let command = RegistryCommand { author: author.to_owned(), at_millis, request };
-        let applied = self.group.propose(&command, PATIENCE).await.map_err(failure)?;
+        let command = RegistryCommand {
+            author: author.to_owned(),
+            at_millis,
+            request,
+        };
+        let applied = self
+            .group
+            .propose(&command, PATIENCE)
+            .await
+            .map_err(failure)?;
         if let RegistryOutcome::Done { revision, .. } = &applied.outcome {
             let mut catalogs = self.catalogs.clone();
             let seen = catalogs.wait_for(|catalog| catalog.revision() >= *revision);
@@ -80,7 +96,9 @@ async fn follow(group: Group<Registry>, catalogs: watch::Sender<Arc<Catalog>>) {
 fn failure(error: ProposeError) -> Failure {
     match error {
         ProposeError::TooLarge { .. } => Failure::new(Reason::TooLarge, error.to_string()),
-        ProposeError::NoLeader | ProposeError::Unknown => Failure::new(Reason::NoGlobalQuorum, error.to_string()),
+        ProposeError::NoLeader | ProposeError::Unknown => {
+            Failure::new(Reason::NoGlobalQuorum, error.to_string())
+        }
         ProposeError::Stopped(_) | ProposeError::Answer(_) => Failure::internal(error.to_string()),
     }
 }

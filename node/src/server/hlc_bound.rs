@@ -42,12 +42,18 @@ impl HlcBound {
 
 fn read(disk: &dyn Disk) -> io::Result<Hlc> {
     let file = disk.open(FILE)?;
-    let length = usize::try_from(file.size_bytes()?).unwrap_or(usize::MAX).min(64);
+    let length = usize::try_from(file.size_bytes()?)
+        .unwrap_or(usize::MAX)
+        .min(64);
     let mut bytes = vec![0; length];
     file.read_at(0, &mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let mut words = text.split_whitespace();
-    let mut number = || words.next().and_then(|word| u64::from_str_radix(word, 16).ok());
+    let mut number = || {
+        words
+            .next()
+            .and_then(|word| u64::from_str_radix(word, 16).ok())
+    };
     let (bound, check) = (number(), number());
     let damaged = || {
         let text = "the file clock is damaged; without it this node could stamp twice alike, so \
@@ -55,7 +61,11 @@ fn read(disk: &dyn Disk) -> io::Result<Hlc> {
         io::Error::new(io::ErrorKind::InvalidData, text)
     };
     let bound = Hlc(bound.ok_or_else(damaged)?);
-    if check == Some(u64::from(crc32(bound))) { Ok(bound) } else { Err(damaged()) }
+    if check == Some(u64::from(crc32(bound))) {
+        Ok(bound)
+    } else {
+        Err(damaged())
+    }
 }
 
 fn crc32(bound: Hlc) -> u32 {
@@ -74,7 +84,10 @@ mod tests {
         assert_eq!(bound, Hlc::ZERO);
         for millis in [5, 9, 1_795_000_000_000] {
             file.write(Hlc::from_millis(millis)).unwrap();
-            assert_eq!(HlcBound::open(Arc::clone(&disk)).unwrap().1, Hlc::from_millis(millis));
+            assert_eq!(
+                HlcBound::open(Arc::clone(&disk)).unwrap().1,
+                Hlc::from_millis(millis)
+            );
         }
         disk.open(FILE).unwrap().write_at(3, b"7").unwrap();
         let error = HlcBound::open(disk).err().unwrap().to_string();

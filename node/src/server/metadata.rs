@@ -17,7 +17,10 @@ use proto::{
     shard::{ShardHash, Sharding},
 };
 use raft::{
-    group::{Applied, Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError, applied::SledState},
+    group::{
+        Applied, Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError,
+        applied::SledState,
+    },
     machine::StateMachine,
     placement::{
         Placement, PlacementCommand, PlacementOutcome,
@@ -101,18 +104,26 @@ impl Start<'_> {
         }
         let registry = self.found_cluster(&global).await?;
         let name = self.settings.node.region.as_str();
-        let region = registry.region(name).ok_or_else(|| MetadataError::NoRegion(name.to_owned()))?;
+        let region = registry
+            .region(name)
+            .ok_or_else(|| MetadataError::NoRegion(name.to_owned()))?;
         let (id, settings) = (region.id, region.settings.clone());
         let number = self.found_group(&global, id, region.group).await?;
-        let regional: Group<Placement> = self.group(GroupId::Regional { region: id, number }).await?;
+        let regional: Group<Placement> =
+            self.group(GroupId::Regional { region: id, number }).await?;
         groups.set_regional(regional.clone());
         if !regional.is_founded().await? {
             regional.found(self.alone()).await?;
         }
-        self.follow(&regional, &registry, (id, number), &settings).await?;
+        self.follow(&regional, &registry, (id, number), &settings)
+            .await?;
         let member = PlacementCommand::Register(self.member());
         self.place(&regional, "register this node", &member).await?;
-        Ok(Metadata { global, regional, region: id })
+        Ok(Metadata {
+            global,
+            regional,
+            region: id,
+        })
     }
 
     async fn group<S: StateMachine>(&self, id: GroupId) -> Result<Group<S>, MetadataError> {
@@ -136,11 +147,17 @@ impl Start<'_> {
     }
 
     fn alone(&self) -> BTreeMap<NodeId, Peer> {
-        let peer = Peer { address: self.peer_address(), place: self.settings.node.region.to_string() };
+        let peer = Peer {
+            address: self.peer_address(),
+            place: self.settings.node.region.to_string(),
+        };
         BTreeMap::from([(self.me.node, peer)])
     }
 
-    async fn found_cluster(&self, global: &Group<Registry>) -> Result<Arc<Registry>, MetadataError> {
+    async fn found_cluster(
+        &self,
+        global: &Group<Registry>,
+    ) -> Result<Arc<Registry>, MetadataError> {
         let doing = "look at the cluster's metadata";
         let committed = global.linearizable(PATIENCE).await;
         let committed = committed.map_err(|source| MetadataError::Propose { doing, source })?;
@@ -160,8 +177,18 @@ impl Start<'_> {
             max_offset_millis: millis(cluster.max_offset.0),
             max_future_millis: millis(cluster.max_future.0),
         };
-        let regions = self.founding.regions.iter().map(|region| self.region_settings(region)).collect();
-        self.change(global, "found the cluster", Request::Found { founding, regions }).await
+        let regions = self
+            .founding
+            .regions
+            .iter()
+            .map(|region| self.region_settings(region))
+            .collect();
+        self.change(
+            global,
+            "found the cluster",
+            Request::Found { founding, regions },
+        )
+        .await
     }
 
     fn region_settings(&self, region: &RegionSettings) -> region::RegionSettings {
@@ -189,9 +216,18 @@ impl Start<'_> {
         if let Some(group) = present {
             return Ok(group.number);
         }
-        let request = Request::FoundGroup { region, expected: None, founder: self.me.node };
-        let registry = self.change(global, "found the region's group", request).await?;
-        let group = registry.regions.get(&region).and_then(|region| region.group);
+        let request = Request::FoundGroup {
+            region,
+            expected: None,
+            founder: self.me.node,
+        };
+        let registry = self
+            .change(global, "found the region's group", request)
+            .await?;
+        let group = registry
+            .regions
+            .get(&region)
+            .and_then(|region| region.group);
         Ok(group.map_or(1, |group| group.number))
     }
 
@@ -202,15 +238,26 @@ impl Start<'_> {
         request: Request,
     ) -> Result<Arc<Registry>, MetadataError> {
         let at_millis = self.components.clock.now().wall_millis();
-        let command = RegistryCommand { author: "atoll".into(), at_millis, request };
+        let command = RegistryCommand {
+            author: "atoll".into(),
+            at_millis,
+            request,
+        };
         let applied = global.propose(&command, PATIENCE).await;
-        let Applied { outcome, .. } = applied.map_err(|source| MetadataError::Propose { doing, source })?;
+        let Applied { outcome, .. } =
+            applied.map_err(|source| MetadataError::Propose { doing, source })?;
         if let RegistryOutcome::Refused { refusals, .. } = outcome {
-            let why = refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>().join("; ");
+            let why = refusals
+                .iter()
+                .map(|refusal| refusal.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; ");
             return Err(MetadataError::Refused { doing, why });
         }
         let committed = global.linearizable(PATIENCE).await;
-        Ok(committed.map_err(|source| MetadataError::Propose { doing, source })?.state)
+        Ok(committed
+            .map_err(|source| MetadataError::Propose { doing, source })?
+            .state)
     }
 
     async fn follow(
@@ -220,7 +267,10 @@ impl Start<'_> {
         (region, group): (RegionId, u32),
         settings: &region::RegionSettings,
     ) -> Result<(), MetadataError> {
-        let shards = registry.founding.as_ref().map_or(0, |founding| founding.sharding.shards);
+        let shards = registry
+            .founding
+            .as_ref()
+            .map_or(0, |founding| founding.sharding.shards);
         let policy = Policy {
             region,
             group,
@@ -229,7 +279,12 @@ impl Start<'_> {
             min_in_sync: settings.min_in_sync,
             named_by_boot: settings.durability == region::Durability::Replicated,
         };
-        self.place(regional, "found the region's placement", &PlacementCommand::Follow(policy)).await
+        self.place(
+            regional,
+            "found the region's placement",
+            &PlacementCommand::Follow(policy),
+        )
+        .await
     }
 
     async fn place(
@@ -239,18 +294,24 @@ impl Start<'_> {
         command: &PlacementCommand,
     ) -> Result<(), MetadataError> {
         let applied = regional.propose(command, PATIENCE).await;
-        match applied.map_err(|source| MetadataError::Propose { doing, source })?.outcome {
+        match applied
+            .map_err(|source| MetadataError::Propose { doing, source })?
+            .outcome
+        {
             PlacementOutcome::Done { .. } => Ok(()),
-            PlacementOutcome::Refused { refusal, .. } => {
-                Err(MetadataError::Refused { doing, why: refusal.to_string() })
-            }
+            PlacementOutcome::Refused { refusal, .. } => Err(MetadataError::Refused {
+                doing,
+                why: refusal.to_string(),
+            }),
         }
     }
 
     fn member(&self) -> Member {
         let (settings, listen) = (self.settings, &self.settings.listen);
         let advertise = settings.advertise.clone();
-        let or = |advertised: Option<String>, listen: std::net::SocketAddr| advertised.unwrap_or_else(|| listen.to_string());
+        let or = |advertised: Option<String>, listen: std::net::SocketAddr| {
+            advertised.unwrap_or_else(|| listen.to_string())
+        };
         let has = |role| settings.node.roles.contains(&role);
         Member {
             node: self.me.node,

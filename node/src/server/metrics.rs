@@ -31,15 +31,30 @@ impl Collector for StoreMetrics {
         let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         let help = "Bytes of the store's segment files, and of the rows in them that are live";
         let bytes = gauge(used);
-        let mut family = encoder.encode_descriptor("store_bytes", help, None, bytes.metric_type())?;
-        for (kind, value) in [("used", used), ("live", live), ("tail", self.0.tail_bytes())] {
+        let mut family =
+            encoder.encode_descriptor("store_bytes", help, None, bytes.metric_type())?;
+        for (kind, value) in [
+            ("used", used),
+            ("live", live),
+            ("tail", self.0.tail_bytes()),
+        ] {
             gauge(value).encode(family.encode_family(&[("kind", kind)])?)?;
         }
         let index = gauge(self.0.index_bytes());
         let help = "Bytes of memory that the store's index takes";
-        index.encode(encoder.encode_descriptor("store_index_bytes", help, None, index.metric_type())?)?;
+        index.encode(encoder.encode_descriptor(
+            "store_index_bytes",
+            help,
+            None,
+            index.metric_type(),
+        )?)?;
         let damage = ConstCounter::new(self.0.damage_found());
         let help = "Rows found damaged on disk since the start";
-        damage.encode(encoder.encode_descriptor("store_damage", help, None, damage.metric_type())?)
+        damage.encode(encoder.encode_descriptor(
+            "store_damage",
+            help,
+            None,
+            damage.metric_type(),
+        )?)
     }
 }

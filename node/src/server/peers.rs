@@ -44,7 +44,11 @@ impl Groups {
         if let Some(group) = self.global.get().filter(|group| group.id() == id) {
             return Some(group.serve(request).await);
         }
-        let regional = self.regional.read().clone().filter(|group| group.id() == id);
+        let regional = self
+            .regional
+            .read()
+            .clone()
+            .filter(|group| group.id() == id);
         Some(regional?.serve(request).await)
     }
 }
@@ -64,14 +68,18 @@ impl Peers {
 
     async fn raft(&self, payload: &Bytes) -> Result<Bytes, Failure> {
         let bad = |error: String| Failure(error);
-        let (length, rest) = payload.split_first_chunk::<4>().ok_or_else(|| bad("it is cut".into()))?;
+        let (length, rest) = payload
+            .split_first_chunk::<4>()
+            .ok_or_else(|| bad("it is cut".into()))?;
         let (id, request) = rest
             .split_at_checked(u32::from_le_bytes(*length) as usize)
             .ok_or_else(|| bad("it is cut".into()))?;
         let id: GroupId = serde_json::from_slice(id).map_err(|error| bad(error.to_string()))?;
         let request = RaftRequest::decode(request).map_err(|error| bad(error.to_string()))?;
         let answer = self.groups.serve(id, request).await;
-        answer.map(|answer| answer.encode().into()).ok_or_else(|| bad(format!("this node has no part in group {id}")))
+        answer
+            .map(|answer| answer.encode().into())
+            .ok_or_else(|| bad(format!("this node has no part in group {id}")))
     }
 }
 
@@ -85,14 +93,18 @@ impl Handler for Peers {
         match message_codec::read(&payload) {
             // The log's thread ends only with the process.
             Ok(messages) => drop(self.shards.send(Input::Messages { from, messages }).await),
-            Err(error) => tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again"),
+            Err(error) => {
+                tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again")
+            }
         }
     }
 
     async fn call(&self, from: NodeId, method: u8, payload: Bytes) -> Result<Bytes, Failure> {
         match method {
             METHOD_RAFT => self.raft(&payload).await,
-            _ => Err(Failure(format!("node {from} called method {method}, which is not known here"))),
+            _ => Err(Failure(format!(
+                "node {from} called method {method}, which is not known here"
+            ))),
         }
     }
 
@@ -114,7 +126,13 @@ impl Handler for Peers {
 pub struct RaftOverMesh(pub Arc<Mesh>);
 
 impl PeerNetwork for RaftOverMesh {
-    fn call(&self, target: NodeId, peer: &Peer, group: GroupId, request: RaftRequest) -> CallFuture {
+    fn call(
+        &self,
+        target: NodeId,
+        peer: &Peer,
+        group: GroupId,
+        request: RaftRequest,
+    ) -> CallFuture {
         let mesh = Arc::clone(&self.0);
         mesh.learn(target, &peer.address);
         Box::pin(async move {
@@ -123,9 +141,18 @@ impl PeerNetwork for RaftOverMesh {
             payload.extend((id.len() as u32).to_le_bytes());
             payload.extend(id);
             payload.extend(request.encode());
-            let answer = mesh.call(target, Class::Metadata, METHOD_RAFT, payload.into(), RAFT_WITHIN).await;
+            let answer = mesh
+                .call(
+                    target,
+                    Class::Metadata,
+                    METHOD_RAFT,
+                    payload.into(),
+                    RAFT_WITHIN,
+                )
+                .await;
             match answer {
-                Ok(bytes) => RaftResponse::decode(&bytes).map_err(|error| CallError::Failed(target, error.to_string())),
+                Ok(bytes) => RaftResponse::decode(&bytes)
+                    .map_err(|error| CallError::Failed(target, error.to_string())),
                 Err(error @ (MeshError::Unknown | MeshError::Busy)) => {
                     Err(CallError::Unreachable(target, error.to_string()))
                 }

@@ -11,7 +11,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Follows placement and shards: ready once every shard of the region is placed and those of this
 /// node can be read.
-pub fn follow(region: RegionView, board: Board, background: &mut Background) -> watch::Receiver<Readiness> {
+pub fn follow(
+    region: RegionView,
+    board: Board,
+    background: &mut Background,
+) -> watch::Receiver<Readiness> {
     let (publish, readiness) = watch::channel(judge(&region, &board));
     background.spawn(async move {
         loop {
@@ -32,15 +36,27 @@ fn judge(region: &RegionView, board: &Board) -> Readiness {
     let Some(policy) = placement.policy else {
         return Readiness::NotReady("the region has no placement yet".into());
     };
-    let missing = (0..policy.shards).filter(|shard| !placement.shards.contains_key(&ShardId(*shard))).count();
+    let missing = (0..policy.shards)
+        .filter(|shard| !placement.shards.contains_key(&ShardId(*shard)))
+        .count();
     if missing > 0 {
-        return Readiness::NotReady(format!("{missing} of {} shards are not placed yet", policy.shards));
+        return Readiness::NotReady(format!(
+            "{missing} of {} shards are not placed yet",
+            policy.shards
+        ));
     }
     let standings = board.read();
     let own = placement.shards_of(region.me());
     let waiting = own.filter(|shard| {
-        let readable = |role| matches!(role, RoleName::Primary | RoleName::Backup | RoleName::Joining);
-        standings.get(shard).is_none_or(|own| !own.is_readable || !readable(own.role))
+        let readable = |role| {
+            matches!(
+                role,
+                RoleName::Primary | RoleName::Backup | RoleName::Joining
+            )
+        };
+        standings
+            .get(shard)
+            .is_none_or(|own| !own.is_readable || !readable(own.role))
     });
     match waiting.count() {
         0 => Readiness::Ready,

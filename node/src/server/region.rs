@@ -22,8 +22,18 @@ pub struct RegionView {
 impl RegionView {
     /// The view of node `me`.
     #[must_use]
-    pub fn new(me: NodeId, id: RegionId, name: String, placement: watch::Receiver<Arc<Placement>>) -> Self {
-        Self { me, id, name, placement }
+    pub fn new(
+        me: NodeId,
+        id: RegionId,
+        name: String,
+        placement: watch::Receiver<Arc<Placement>>,
+    ) -> Self {
+        Self {
+            me,
+            id,
+            name,
+            placement,
+        }
     }
 
     /// This node.
@@ -68,27 +78,43 @@ impl RegionView {
 
     /// Sends a part to the node that is its primary.
     pub async fn forward(&self, node: NodeId, _write: PartWrite, _within: Duration) -> PartAnswer {
-        let refusal = Refusal::new(Reason::NoPrimary, format!("the primary, node {node}, cannot be reached from here"));
-        PartAnswer::Refused { refusal, retry_after: None }
+        let refusal = Refusal::new(
+            Reason::NoPrimary,
+            format!("the primary, node {node}, cannot be reached from here"),
+        );
+        PartAnswer::Refused {
+            refusal,
+            retry_after: None,
+        }
     }
 }
 
 /// The fence of a configuration.
 #[must_use]
 pub fn fence(config: &ShardConfig) -> Fence {
-    Fence { incarnation: config.incarnation, epoch: config.epoch }
+    Fence {
+        incarnation: config.incarnation,
+        epoch: config.epoch,
+    }
 }
 
 /// A shard's committed configuration as its replicas take it.
 #[must_use]
 pub fn configuration(config: &ShardConfig, placement: &Placement) -> Configuration {
-    let members = |set: &std::collections::BTreeSet<Placed>| set.iter().map(|placed| member(*placed)).collect();
+    let members = |set: &std::collections::BTreeSet<Placed>| {
+        set.iter().map(|placed| member(*placed)).collect()
+    };
     Configuration {
         fence: fence(config),
         revision: placement.revision,
-        primary: Primary { node: config.primary.node, boot: config.boot },
+        primary: Primary {
+            node: config.primary.node,
+            boot: config.boot,
+        },
         in_sync: members(&config.in_sync),
-        min_in_sync: placement.policy.map_or(1, |policy| usize::from(policy.min_in_sync)),
+        min_in_sync: placement
+            .policy
+            .map_or(1, |policy| usize::from(policy.min_in_sync)),
         joining: members(&config.joining),
         observing: Vec::new(),
     }
@@ -97,5 +123,9 @@ pub fn configuration(config: &ShardConfig, placement: &Placement) -> Configurati
 /// A replica as its shard's cores name it.
 #[must_use]
 pub fn member(placed: Placed) -> Member {
-    Member { node: placed.node, store: placed.store, boot: placed.boot }
+    Member {
+        node: placed.node,
+        store: placed.store,
+        boot: placed.boot,
+    }
 }

@@ -10,7 +10,8 @@ use proto::id::{BootId, NodeId, ShardId};
 use raft::{
     group::{Applied, Group, Peer, ProposeError},
     placement::{
-        Controller, Effect, Event, Placement, PlacementCommand, PlacementOutcome, ShardChange, ShardConfig,
+        Controller, Effect, Event, Placement, PlacementCommand, PlacementOutcome, ShardChange,
+        ShardConfig,
         controller::{ControllerSettings, Health, Leadership, LogEnd, Report},
         state::Replica,
     },
@@ -49,7 +50,10 @@ pub struct Regional {
 impl Regional {
     /// Starts the tasks; gives the shard map to follow.
     #[must_use]
-    pub fn start(self, proposals: mpsc::UnboundedReceiver<Proposed>) -> watch::Receiver<Arc<Placement>> {
+    pub fn start(
+        self,
+        proposals: mpsc::UnboundedReceiver<Proposed>,
+    ) -> watch::Receiver<Arc<Placement>> {
         let (sender, placements) = watch::channel(Arc::clone(&self.group.committed().state));
         tokio::spawn(self.clone().follow(sender));
         tokio::spawn(self.clone().propose_all(proposals));
@@ -64,13 +68,22 @@ impl Regional {
         loop {
             let placement = Arc::clone(&states.borrow_and_update().state);
             let changed = placement.shards.iter().filter(|(shard, config)| {
-                given.get(shard).is_none_or(|known| !Arc::ptr_eq(known, config) && known != *config)
+                given
+                    .get(shard)
+                    .is_none_or(|known| !Arc::ptr_eq(known, config) && known != *config)
             });
-            let configurations: Vec<_> =
-                changed.map(|(shard, config)| (*shard, region::configuration(config, &placement))).collect();
+            let configurations: Vec<_> = changed
+                .map(|(shard, config)| (*shard, region::configuration(config, &placement)))
+                .collect();
             given = placement.shards.clone();
             placements.send_replace(placement);
-            if !configurations.is_empty() && self.shards.send(Input::Configurations(configurations)).await.is_err() {
+            if !configurations.is_empty()
+                && self
+                    .shards
+                    .send(Input::Configurations(configurations))
+                    .await
+                    .is_err()
+            {
                 return;
             }
             if states.changed().await.is_err() {
@@ -91,7 +104,11 @@ impl Regional {
                 continue;
             };
             let expect = Some((proposal.expected.incarnation, proposal.expected.epoch));
-            let command = PlacementCommand::Change { shard, expect, change };
+            let command = PlacementCommand::Change {
+                shard,
+                expect,
+                change,
+            };
             let group = self.group.clone();
             tokio::spawn(async move { note(shard, &group.propose(&command, PATIENCE).await) });
         }
@@ -123,7 +140,9 @@ impl Regional {
             for event in events {
                 controller.step(now_millis, event, &mut effects);
             }
-            effects.into_iter().for_each(|effect| self.carry_out(effect, &answered));
+            effects
+                .into_iter()
+                .for_each(|effect| self.carry_out(effect, &answered));
         }
     }
 
@@ -159,16 +178,31 @@ impl Regional {
         let shards = report.await.ok()?;
         let log = |report: &ShardReport| {
             let (incarnation, end) = (report.fence.incarnation, report.end);
-            (report.shard, LogEnd { incarnation, epoch: end.epoch, position: end.position })
+            (
+                report.shard,
+                LogEnd {
+                    incarnation,
+                    epoch: end.epoch,
+                    position: end.position,
+                },
+            )
         };
         let logs = shards.iter().map(log).collect();
-        Some(Report { node: self.node, boot: self.boot, health: Health::Writable, logs })
+        Some(Report {
+            node: self.node,
+            boot: self.boot,
+            health: Health::Writable,
+            logs,
+        })
     }
 }
 
 fn note(shard: ShardId, outcome: &Result<Applied<PlacementOutcome>, ProposeError>) {
     match outcome {
-        Ok(Applied { outcome: PlacementOutcome::Refused { refusal, .. }, .. }) => {
+        Ok(Applied {
+            outcome: PlacementOutcome::Refused { refusal, .. },
+            ..
+        }) => {
             tracing::debug!(%shard, %refusal, "a change of a shard was refused");
         }
         Ok(_) => {}
@@ -179,7 +213,13 @@ fn note(shard: ShardId, outcome: &Result<Applied<PlacementOutcome>, ProposeError
 fn peers(placement: &Placement, voters: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Peer> {
     let peer = |node: &NodeId| {
         let member = placement.members.get(node)?;
-        Some((*node, Peer { address: member.addresses.peer.clone(), place: member.zone.clone() }))
+        Some((
+            *node,
+            Peer {
+                address: member.addresses.peer.clone(),
+                place: member.zone.clone(),
+            },
+        ))
     };
     voters.iter().filter_map(peer).collect()
 }
@@ -188,15 +228,25 @@ fn peers(placement: &Placement, voters: &BTreeSet<NodeId>) -> BTreeMap<NodeId, P
 fn change(config: &ShardConfig, proposal: &Proposal) -> Option<ShardChange> {
     let same_node = config.primary.node == proposal.primary.node;
     if same_node && config.boot != proposal.primary.boot {
-        return Some(ShardChange::Restart { boot: proposal.primary.boot });
+        return Some(ShardChange::Restart {
+            boot: proposal.primary.boot,
+        });
     }
     let proposed: BTreeSet<Replica> = proposal.in_sync.iter().map(placed).collect();
     if let Some(joiner) = proposed.difference(&config.in_sync).next() {
         return Some(ShardChange::Grow { joiner: *joiner });
     }
-    config.in_sync.difference(&proposed).next().map(|leaver| ShardChange::Shrink { leaver: *leaver })
+    config
+        .in_sync
+        .difference(&proposed)
+        .next()
+        .map(|leaver| ShardChange::Shrink { leaver: *leaver })
 }
 
 fn placed(member: &Member) -> Replica {
-    Replica { node: member.node, store: member.store, boot: member.boot }
+    Replica {
+        node: member.node,
+        store: member.store,
+        boot: member.boot,
+    }
 }

@@ -44,7 +44,10 @@ impl Definitions {
         match self.global.propose(AUTHOR, request).await? {
             RegistryOutcome::Done { revision, plan, .. } => {
                 let changes = plan.map(|plan| plan.changes.iter().map(change).collect());
-                Ok(v1::ApplyResponse { revision: revision.0, changes: changes.unwrap_or_default() })
+                Ok(v1::ApplyResponse {
+                    revision: revision.0,
+                    changes: changes.unwrap_or_default(),
+                })
             }
             RegistryOutcome::Refused { refusals, .. } => Err(all(refusals)),
         }
@@ -55,8 +58,17 @@ impl Definitions {
 impl Registry for Definitions {
     async fn plan(&self, request: v1::PlanRequest) -> Result<v1::PlanResponse, Failure> {
         let files = read(&request.files)?;
-        let left_out = if request.prune { LeftOut::Goes } else { LeftOut::Stays };
-        let Plan { base_revision, changes, kept, refusals } = self.catalog().registry().plan(&files, left_out);
+        let left_out = if request.prune {
+            LeftOut::Goes
+        } else {
+            LeftOut::Stays
+        };
+        let Plan {
+            base_revision,
+            changes,
+            kept,
+            refusals,
+        } = self.catalog().registry().plan(&files, left_out);
         let refused = |refusal: Refusal| v1::RefusedChange {
             reason: refusal.reason.to_string(),
             field: refusal.field,
@@ -73,14 +85,22 @@ impl Registry for Definitions {
     async fn apply(&self, request: v1::ApplyRequest) -> Result<v1::ApplyResponse, Failure> {
         let definitions = read(&request.files)?;
         let expect_revision = request.expect_revision.map(Revision);
-        self.change(Request::Apply { definitions, prune: request.prune, expect_revision }).await
+        self.change(Request::Apply {
+            definitions,
+            prune: request.prune,
+            expect_revision,
+        })
+        .await
     }
 
     async fn get(&self, request: v1::GetRequest) -> Result<v1::RegistryObject, Failure> {
         let catalog = self.catalog();
         let project = project(&catalog, &request.project)?;
         let wanted = objects(&catalog, project, &request.object);
-        let found = wanted.into_iter().rev().find(|object| names(object, &request.name));
+        let found = wanted
+            .into_iter()
+            .rev()
+            .find(|object| names(object, &request.name));
         found.ok_or_else(|| unknown(&request))
     }
 
@@ -89,9 +109,16 @@ impl Registry for Definitions {
         let objects = if request.project.is_empty() {
             projects(&catalog)
         } else {
-            objects(&catalog, project(&catalog, &request.project)?, &request.object)
+            objects(
+                &catalog,
+                project(&catalog, &request.project)?,
+                &request.object,
+            )
         };
-        Ok(v1::ListResponse { revision: catalog.revision().0, objects })
+        Ok(v1::ListResponse {
+            revision: catalog.revision().0,
+            objects,
+        })
     }
 
     async fn history(&self, request: v1::HistoryRequest) -> Result<v1::HistoryResponse, Failure> {
@@ -107,12 +134,21 @@ impl Registry for Definitions {
             author: entry.author.clone(),
             changes: entry.changes.clone(),
         });
-        Ok(v1::HistoryResponse { entries: entries.collect() })
+        Ok(v1::HistoryResponse {
+            entries: entries.collect(),
+        })
     }
 
     async fn rollback(&self, request: v1::RollbackRequest) -> Result<v1::ApplyResponse, Failure> {
-        let (to, expect_revision) = (Revision(request.revision), request.expect_revision.map(Revision));
-        self.change(Request::Rollback { to, expect_revision }).await
+        let (to, expect_revision) = (
+            Revision(request.revision),
+            request.expect_revision.map(Revision),
+        );
+        self.change(Request::Rollback {
+            to,
+            expect_revision,
+        })
+        .await
     }
 
     fn watch(&self, request: v1::WatchRequest) -> BoxStream<'static, v1::RevisionNotice> {
@@ -143,9 +179,15 @@ fn all(refusals: Vec<Refusal>) -> Failure {
     let Some(first) = refusals.first() else {
         return Failure::internal("the registry refused without a reason");
     };
-    let messages: Vec<&str> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
+    let messages: Vec<&str> = refusals
+        .iter()
+        .map(|refusal| refusal.message.as_str())
+        .collect();
     let mut failure = Failure::new(first.reason, messages.join("; "));
-    failure.fields = refusals.into_iter().filter(|refusal| !refusal.field.is_empty()).collect();
+    failure.fields = refusals
+        .into_iter()
+        .filter(|refusal| !refusal.field.is_empty())
+        .collect();
     failure
 }
 
@@ -180,7 +222,10 @@ fn unknown(request: &v1::GetRequest) -> Failure {
         "view" => (Reason::UnknownView, "view"),
         _ => (Reason::UnknownView, "entity, view or feature service"),
     };
-    let message = format!("project {} has no {kind} {:?}; `registry list` shows what there is", request.project, request.name);
+    let message = format!(
+        "project {} has no {kind} {:?}; `registry list` shows what there is",
+        request.project, request.name
+    );
     Failure::of_field(reason, "name", message)
 }
 
@@ -192,9 +237,21 @@ fn names(object: &v1::RegistryObject, name: &str) -> bool {
 fn projects(catalog: &Catalog) -> Vec<v1::RegistryObject> {
     let names = catalog.registry().projects.iter();
     let object = |(id, name): (&ProjectId, &proto::name::Name)| {
-        let count = catalog.registry().views.values().filter(|view| view.project == *id).count();
+        let count = catalog
+            .registry()
+            .views
+            .values()
+            .filter(|view| view.project == *id)
+            .count();
         let summary = format!("{count} view versions");
-        described("project", name.as_str(), name.as_str(), catalog, &serde_json::json!({ "name": name }), summary)
+        described(
+            "project",
+            name.as_str(),
+            name.as_str(),
+            catalog,
+            &serde_json::json!({ "name": name }),
+            summary,
+        )
     };
     names.map(object).collect()
 }
@@ -208,20 +265,47 @@ fn objects(catalog: &Catalog, project: ProjectId, kind: &str) -> Vec<v1::Registr
     let wanted = |own: &str| kind.is_empty() || kind == own;
     let mut objects = Vec::new();
     if wanted("entity") {
-        objects.extend(file.entities.iter().map(|entity| entity_object(catalog, name, entity)));
+        objects.extend(
+            file.entities
+                .iter()
+                .map(|entity| entity_object(catalog, name, entity)),
+        );
     }
     if wanted("view") {
-        objects.extend(file.views.iter().map(|view| view_object(catalog, name, view)));
+        objects.extend(
+            file.views
+                .iter()
+                .map(|view| view_object(catalog, name, view)),
+        );
     }
     if wanted("service") {
-        objects.extend(file.services.iter().map(|service| service_object(catalog, name, service)));
+        objects.extend(
+            file.services
+                .iter()
+                .map(|service| service_object(catalog, name, service)),
+        );
     }
     objects
 }
 
-fn entity_object(catalog: &Catalog, project: &str, entity: &EntityDefinition) -> v1::RegistryObject {
-    let keys: Vec<String> = entity.keys.iter().map(|key| format!("{} {}", key.name, key.ty.as_str())).collect();
-    described("entity", project, entity.name.as_str(), catalog, entity, format!("keys {}", keys.join(", ")))
+fn entity_object(
+    catalog: &Catalog,
+    project: &str,
+    entity: &EntityDefinition,
+) -> v1::RegistryObject {
+    let keys: Vec<String> = entity
+        .keys
+        .iter()
+        .map(|key| format!("{} {}", key.name, key.ty.as_str()))
+        .collect();
+    described(
+        "entity",
+        project,
+        entity.name.as_str(),
+        catalog,
+        entity,
+        format!("keys {}", keys.join(", ")),
+    )
 }
 
 fn view_object(catalog: &Catalog, project: &str, view: &ViewDefinition) -> v1::RegistryObject {
@@ -231,14 +315,33 @@ fn view_object(catalog: &Catalog, project: &str, view: &ViewDefinition) -> v1::R
 }
 
 /// A service shows its columns as they were expanded when it was applied.
-fn service_object(catalog: &Catalog, project: &str, service: &ServiceDefinition) -> v1::RegistryObject {
-    let columns = catalog.project(project).and_then(|known| known.service(service.name.as_str()));
+fn service_object(
+    catalog: &Catalog,
+    project: &str,
+    service: &ServiceDefinition,
+) -> v1::RegistryObject {
+    let columns = catalog
+        .project(project)
+        .and_then(|known| known.service(service.name.as_str()));
     let columns: Vec<String> = columns
-        .map(|service| service.columns.iter().map(|column| column.name.to_string()).collect())
+        .map(|service| {
+            service
+                .columns
+                .iter()
+                .map(|column| column.name.to_string())
+                .collect()
+        })
         .unwrap_or_default();
     let summary = format!("{} columns", columns.len());
     let definition = serde_json::json!({ "name": service.name, "features": columns });
-    described("service", project, service.name.as_str(), catalog, &definition, summary)
+    described(
+        "service",
+        project,
+        service.name.as_str(),
+        catalog,
+        &definition,
+        summary,
+    )
 }
 
 fn described(

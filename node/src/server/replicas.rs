@@ -17,8 +17,8 @@ use proto::{
     token::{Reached, Token},
 };
 use raft::{group::Blocking, registry::Catalog};
-use replication::token::{Asked, Coverage, coverage};
 use replication::streams::Head;
+use replication::token::{Asked, Coverage, coverage};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
@@ -78,9 +78,14 @@ impl Replicas {
     /// Judges the streams of the shards that the lookup touches; others are not read.
     fn covers(&self, token: &Token, fetch: &Fetch) -> Coverage {
         let mut worst = Coverage::Covered;
-        let touched = token.streams().filter(|(stream, _)| fetch.reads.iter().any(|read| read.shard == stream.shard));
+        let touched = token
+            .streams()
+            .filter(|(stream, _)| fetch.reads.iter().any(|read| read.shard == stream.shard));
         for (stream, reached) in touched {
-            let asked = Asked { incarnation: reached.incarnation, sequence: reached.sequence };
+            let asked = Asked {
+                incarnation: reached.incarnation,
+                sequence: reached.sequence,
+            };
             match coverage(self.head(stream).as_ref(), asked) {
                 Coverage::Covered => {}
                 Coverage::NotYet => worst = Coverage::NotYet,
@@ -93,7 +98,11 @@ impl Replicas {
     fn head(&self, stream: Stream) -> Option<Head> {
         let state = self.reader.store().state(stream.shard)?;
         let mark = state.streams.get(&(stream.origin, stream.placement))?;
-        Some(Head { incarnation: mark.incarnation, sequence: mark.sequence, lineage: Vec::new() })
+        Some(Head {
+            incarnation: mark.incarnation,
+            sequence: mark.sequence,
+            lineage: Vec::new(),
+        })
     }
 
     async fn read(&self, fetch: &Arc<Fetch>) -> Outcomes {
@@ -103,7 +112,9 @@ impl Replicas {
             return rows;
         }
         let (reader, fetch) = (Arc::clone(&self.reader), Arc::clone(fetch));
-        self.place.run(move || reader.read(&fetch.reads.iter().collect::<Vec<_>>(), &catalog)).await
+        self.place
+            .run(move || reader.read(&fetch.reads.iter().collect::<Vec<_>>(), &catalog))
+            .await
     }
 
     /// The age of the oldest shard touched: every write of this region acknowledged longer ago is
@@ -116,7 +127,11 @@ impl Replicas {
             // Clocks of two machines run at slightly different rates.
             Some(Duration::from_micros(age + age / 1_000 + 1))
         };
-        fetch.reads.iter().map(age).try_fold(Duration::ZERO, |worst, age| Some(worst.max(age?)))
+        fetch
+            .reads
+            .iter()
+            .map(age)
+            .try_fold(Duration::ZERO, |worst, age| Some(worst.max(age?)))
     }
 
     /// How far the shards touched are, as a token.
@@ -127,8 +142,19 @@ impl Replicas {
                 continue;
             };
             for ((origin, placement), mark) in &state.streams {
-                let stream = Stream { origin: *origin, shard: read.shard, placement: *placement };
-                token.see(stream, Reached { incarnation: mark.incarnation, sequence: mark.sequence }, mark.hlc);
+                let stream = Stream {
+                    origin: *origin,
+                    shard: read.shard,
+                    placement: *placement,
+                };
+                token.see(
+                    stream,
+                    Reached {
+                        incarnation: mark.incarnation,
+                        sequence: mark.sequence,
+                    },
+                    mark.hlc,
+                );
             }
         }
         token
@@ -141,14 +167,22 @@ impl Fetcher for Replicas {
         let asked = match Token::decode(&fetch.token, self.cluster) {
             _ if fetch.token.is_empty() => Token::default(),
             Ok(token) => token,
-            Err(error) => return refused(&fetch, &Refusal::of_field(Reason::TokenUnknown, "token", error.to_string())),
+            Err(error) => {
+                return refused(
+                    &fetch,
+                    &Refusal::of_field(Reason::TokenUnknown, "token", error.to_string()),
+                );
+            }
         };
         let mut is_stale = !asked.is_empty() && !self.reach(&asked, &fetch).await;
         // Before the read: what stands now is in it.
         let standings = self.board.read();
         let mut shards = self.read(&fetch).await;
         for (outcome, read) in shards.iter_mut().zip(&fetch.reads) {
-            if !standings.get(&read.shard).is_some_and(|standing| standing.is_readable) {
+            if !standings
+                .get(&read.shard)
+                .is_some_and(|standing| standing.is_readable)
+            {
                 *outcome = Err(unreadable(read.shard));
             }
         }
@@ -162,16 +196,27 @@ impl Fetcher for Replicas {
             shards,
             is_stale,
             staleness: vec![(self.region.name(), age)],
-            token: token.encode(self.cluster).map(Bytes::from).unwrap_or_default(),
+            token: token
+                .encode(self.cluster)
+                .map(Bytes::from)
+                .unwrap_or_default(),
         }
     }
 }
 
 fn unreadable(shard: ShardId) -> Refusal {
-    Refusal::new(Reason::NotReady, format!("shard {shard} cannot be read on this node now"))
+    Refusal::new(
+        Reason::NotReady,
+        format!("shard {shard} cannot be read on this node now"),
+    )
 }
 
 fn refused(fetch: &Fetch, refusal: &Refusal) -> Fetched {
     let shards = fetch.reads.iter().map(|_| Err(refusal.clone())).collect();
-    Fetched { shards, is_stale: true, staleness: Vec::new(), token: Bytes::new() }
+    Fetched {
+        shards,
+        is_stale: true,
+        staleness: Vec::new(),
+        token: Bytes::new(),
+    }
 }

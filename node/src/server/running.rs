@@ -1,6 +1,11 @@
 //! A node that runs, and how it stops.
 
-use super::{data_dir::DataDir, metadata::Metadata, shards::{Board, Input}, upkeep::Upkeep};
+use super::{
+    data_dir::DataDir,
+    metadata::Metadata,
+    shards::{Board, Input},
+    upkeep::Upkeep,
+};
 use gateway::Readiness;
 use raft::group::Blocking;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -44,7 +49,9 @@ impl Running {
     pub async fn failed(&mut self) -> String {
         let ended = async {
             let end = self.end.wait_for(Option::is_some).await;
-            end.ok().and_then(|end| end.clone().flatten()).unwrap_or_else(|| "the shards ended".into())
+            end.ok()
+                .and_then(|end| end.clone().flatten())
+                .unwrap_or_else(|| "the shards ended".into())
         };
         tokio::select! {
             fault = ended => fault,
@@ -77,7 +84,10 @@ pub struct Background {
 
 impl Default for Background {
     fn default() -> Self {
-        Self { stop: watch::Sender::new(false), tasks: Vec::new() }
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: Vec::new(),
+        }
     }
 }
 
@@ -111,7 +121,10 @@ impl Background {
     async fn stop(self) {
         self.stop.send_replace(true);
         for mut task in self.tasks {
-            if timeout(Duration::from_millis(500), &mut task).await.is_err() {
+            if timeout(Duration::from_millis(500), &mut task)
+                .await
+                .is_err()
+            {
                 task.abort();
             }
         }

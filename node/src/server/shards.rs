@@ -7,12 +7,12 @@ mod input;
 pub mod message_codec;
 mod outbox;
 mod prepare;
-pub mod run;
 mod recovered;
+pub mod run;
 mod standing;
 
 pub use board::{Board, Standing};
 pub use driver::{Driver, Parts, Place, Proposed};
 pub use input::{Input, PartAnswer, PartWrite, ShardReport};
-pub use recovered::of_store;
 pub use outbox::{METHOD_REPLICATION, Outbox};
+pub use recovered::of_store;

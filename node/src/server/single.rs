@@ -1,6 +1,6 @@
 //! `atoll serve --single`: one node, one region `local`, the defaults and no settings file.
 
-use crate::settings::{ClusterSettings, Cluster, Listen, Node, NodeSettings, Role};
+use crate::settings::{Cluster, ClusterSettings, Listen, Node, NodeSettings, Role};
 use proto::name::Name;
 use std::path::Path;
 
@@ -9,7 +9,10 @@ use std::path::Path;
 pub fn settings(data_dir: &Path, port: u16) -> (NodeSettings, ClusterSettings) {
     let founding = ClusterSettings::single();
     let node = NodeSettings {
-        cluster: Cluster { name: founding.cluster.name.clone(), ..Cluster::default() },
+        cluster: Cluster {
+            name: founding.cluster.name.clone(),
+            ..Cluster::default()
+        },
         node: Node {
             name: "local-1".into(),
             region: Name::new("local").expect("a valid name"),

@@ -15,23 +15,20 @@ use super::{
     registry::Definitions,
     replicas::Replicas,
     running::{Background, Running},
-    shards::{self, Board, Driver, Outbox, Parts, Place},
+    shards::{self, Board, Driver, Input, Outbox, Parts, Place},
     writes::Writes,
 };
 use crate::{
-    components::Components,
+    components::{Components, Listener},
     peer::{self, Me, Mesh},
     settings::{ClusterSettings, NodeSettings, Role},
 };
-use gateway::Gateway;
+use gateway::{Gateway, Readiness};
 use proto::{
     hlc::Clock as HlcClock,
     id::{BootId, ClusterId, NodeId, StoreId},
 };
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{
     Recovered, Store, Writer,
     disk::{Disk, RealDisk},
@@ -62,6 +59,9 @@ pub enum StartError {
     /// A setting cannot be.
     #[error("{0}")]
     Setting(String),
+    /// The definitions cannot be read by the gateway.
+    #[error("lay out the definitions: {0}")]
+    Definitions(#[from] gateway::failure::Failure),
     /// What the store holds contradicts itself.
     #[error("recover the shards: {0}")]
     Recover(String),
@@ -73,13 +73,30 @@ pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Sta
 }
 
 /// What a node finds in its directory.
-struct Found {
-    dir: DataDir,
+struct Files {
     disk: Arc<dyn Disk>,
     store: (Arc<Store>, Writer, Recovered),
     store_id: StoreId,
     bound: HlcBound,
     clock: HlcClock,
+}
+
+/// How the node speaks with others.
+struct Peering {
+    me: Me,
+    mesh: Arc<Mesh>,
+    groups: Arc<Groups>,
+    inputs: mpsc::Sender<Input>,
+    queue: mpsc::Receiver<Input>,
+}
+
+/// The node's shards at work.
+struct Held {
+    inputs: mpsc::Sender<Input>,
+    store: Arc<Store>,
+    board: Board,
+    region: RegionView,
+    end: watch::Receiver<Option<Option<String>>>,
 }
 
 /// Starts a node of a cluster that `founding` describes, which it founds if there is none yet in
@@ -90,122 +107,270 @@ pub async fn start_single(
     components: Components,
 ) -> Result<Running, StartError> {
     check(&settings, &founding)?;
-    let found = open(&settings, &components)?;
-    let cluster = match found.dir.cluster()? {
-        Some(cluster) => cluster,
-        None => ClusterId(components.entropy.bits()),
-    };
-    found.dir.bind_to(cluster)?;
-    let node = found.dir.node();
-    let boot = BootId(components.entropy.id());
-    let (inputs, queue) = mpsc::channel(shards::run::QUEUE_INPUTS);
-    let groups = Arc::new(Groups::default());
-    let handler = Arc::new(Peers::new(Arc::clone(&groups), inputs.clone()));
-    let me = Me { cluster, node, boot };
-    let mesh = Arc::new(Mesh::new(me, Arc::clone(&components.network), handler.clone()));
-    let peer_listener = listen_at(&components, "peer", settings.listen.peer).await?;
     let mut background = Background::default();
-    background.spawn(async move { drop(peer::serve(peer_listener, me, handler).await) });
-
+    let (dir, files) = open(&settings, &components)?;
+    let peering = connect(&settings, &components, &dir, &mut background).await?;
     let metadata = metadata::Start {
         settings: &settings,
         founding: &founding,
         components: &components,
-        disk: Arc::clone(&found.disk),
-        dir: &found.dir,
-        network: Arc::new(RaftOverMesh(Arc::clone(&mesh))),
-        me,
-        store: found.store_id,
+        disk: Arc::clone(&files.disk),
+        dir: &dir,
+        network: Arc::new(RaftOverMesh(Arc::clone(&peering.mesh))),
+        me: peering.me,
+        store: files.store_id,
     };
-    let metadata = metadata.run(&groups).await?;
-    let global = Arc::new(Global::new(metadata.global.clone(), Arc::clone(&components.clock)));
+    let groups = metadata.run(&peering.groups).await?;
+    let global = Arc::new(Global::new(
+        groups.global.clone(),
+        Arc::clone(&components.clock),
+    ));
+    let cluster = peering.me.cluster;
+    let held = hold_shards(
+        &settings,
+        &components,
+        files,
+        peering,
+        (&groups, &global),
+        &mut background,
+    )?;
+    let readiness =
+        super::readiness::follow(held.region.clone(), held.board.clone(), &mut background);
+    let edge = Edge {
+        settings: &settings,
+        components: &components,
+        cluster,
+        max_offset: founding.cluster.max_offset.0,
+    };
+    let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
+    let gateway = Arc::new(Gateway::new(edge.parts(
+        &held,
+        &global,
+        published,
+        readiness.clone(),
+    )));
+    let admin = Admin {
+        global,
+        regional: groups.regional.clone(),
+        region: held.region,
+        board: held.board,
+        store: held.store,
+    };
+    let (grpc, http) = edge.serve(&gateway, admin, &mut background).await?;
+    Ok(Running {
+        grpc,
+        http,
+        readiness,
+        inputs: held.inputs,
+        end: held.end,
+        background,
+        groups,
+        dir,
+    })
+}
 
+/// Listens for other nodes, as a member of the cluster that the directory belongs to.
+async fn connect(
+    settings: &NodeSettings,
+    components: &Components,
+    dir: &DataDir,
+    background: &mut Background,
+) -> Result<Peering, StartError> {
+    let cluster = match dir.cluster()? {
+        Some(cluster) => cluster,
+        None => ClusterId(components.entropy.bits()),
+    };
+    dir.bind_to(cluster)?;
+    let me = Me {
+        cluster,
+        node: dir.node(),
+        boot: BootId(components.entropy.id()),
+    };
+    let (inputs, queue) = mpsc::channel(shards::run::QUEUE_INPUTS);
+    let groups = Arc::new(Groups::default());
+    let handler = Arc::new(Peers::new(Arc::clone(&groups), inputs.clone()));
+    let mesh = Arc::new(Mesh::new(
+        me,
+        Arc::clone(&components.network),
+        handler.clone(),
+    ));
+    let listener = listen_at(components, "peers", settings.listen.peer).await?;
+    background.spawn(async move { drop(peer::serve(listener, me, handler).await) });
+    Ok(Peering {
+        me,
+        mesh,
+        groups,
+        inputs,
+        queue,
+    })
+}
+
+/// Puts the shards to work on what the store holds of them.
+fn hold_shards(
+    settings: &NodeSettings,
+    components: &Components,
+    files: Files,
+    peering: Peering,
+    (groups, global): (&metadata::Metadata, &Global),
+    background: &mut Background,
+) -> Result<Held, StartError> {
+    let Peering {
+        me,
+        mesh,
+        inputs,
+        queue,
+        ..
+    } = peering;
+    let (store, writer, recovered) = files.store;
     let (proposals, proposed) = mpsc::unbounded_channel();
-    let (store, writer, recovered) = found.store;
-    let region = metadata.region;
-    let place = Place { region, node, store: found.store_id, boot };
-    let recovered = shards::of_store(&store, recovered.shards, region).map_err(StartError::Recover)?;
     let board = Board::default();
     let driver = Driver::new(Parts {
-        place,
+        place: Place {
+            region: groups.region,
+            node: me.node,
+            store: files.store_id,
+            boot: me.boot,
+        },
         writer,
-        clock: found.clock,
-        bound: found.bound,
-        recovered,
+        clock: files.clock,
+        bound: files.bound,
+        recovered: shards::of_store(&store, recovered.shards, groups.region)
+            .map_err(StartError::Recover)?,
         catalog: global.catalog(),
-        outbox: Outbox::new(Arc::clone(&mesh)),
+        outbox: Outbox::new(mesh),
         proposals,
         now: components.clock.now(),
         board: board.clone(),
     });
     let (ended, end) = watch::channel(None);
     let tell = move |fault: Option<String>| drop(ended.send(Some(fault)));
-    shards::run::start(driver, (inputs.clone(), queue), Arc::clone(&components.clock), components.place, tell);
+    shards::run::start(
+        driver,
+        (inputs.clone(), queue),
+        Arc::clone(&components.clock),
+        components.place,
+        tell,
+    );
     background.spawn(shards::run::tick(inputs.clone()));
+    background.keep_store(Arc::clone(&store), board.clone(), components.place);
     let regional = Regional {
-        group: metadata.regional.clone(),
-        node,
-        boot,
+        group: groups.regional.clone(),
+        node: me.node,
+        boot: me.boot,
         shards: inputs.clone(),
         clock: Arc::clone(&components.clock),
     };
     let placements = regional.start(proposed);
-    background.keep_store(Arc::clone(&store), board.clone(), components.place);
-
-    let view = RegionView::new(node, region, settings.node.region.to_string(), placements);
-    let published = Published::follow(&global, inputs.clone(), &mut background);
-    let readiness = super::readiness::follow(view.clone(), board.clone(), &mut background);
-    let clock = Arc::new(GatewayClock(Arc::clone(&components.clock)));
-    let gateway = Arc::new(Gateway::new(gateway::Parts {
-        region: view.name(),
-        catalogs: published,
-        replicas: Arc::new(Replicas::new(
-            cluster,
-            view.clone(),
-            (Reader::new(Arc::clone(&store)), board.clone()),
-            &global,
-            &components,
-        )),
-        writer: Arc::new(Writes::new(
-            cluster,
-            view.clone(),
-            inputs.clone(),
-            Arc::clone(&components.clock),
-            founding.cluster.max_offset.0,
-        )),
-        registry: Arc::new(Definitions::new(Arc::clone(&global))),
-        clock,
-        randomness: Arc::new(GatewayEntropy(Arc::clone(&components.entropy))),
-        readiness: readiness.clone(),
-        metrics: super::metrics::registry(&store),
-        settings: gateway::Settings::default(),
-    }));
-    let admin = Admin {
-        global: Arc::clone(&global),
-        regional: metadata.regional.clone(),
-        region: view,
-        board,
+    let region = RegionView::new(
+        me.node,
+        groups.region,
+        settings.node.region.to_string(),
+        placements,
+    );
+    Ok(Held {
+        inputs,
         store,
-    };
-    let (grpc, http) = serve_clients(&settings, &components, (&gateway, admin), &mut background).await?;
-    Ok(Running { grpc, http, readiness, inputs, end, background, groups: metadata, dir: found.dir })
+        board,
+        region,
+        end,
+    })
+}
+
+/// The side of the node that clients see.
+struct Edge<'a> {
+    settings: &'a NodeSettings,
+    components: &'a Components,
+    cluster: ClusterId,
+    max_offset: Duration,
+}
+
+impl Edge<'_> {
+    fn parts(
+        &self,
+        held: &Held,
+        global: &Arc<Global>,
+        catalogs: Arc<Published>,
+        readiness: watch::Receiver<Readiness>,
+    ) -> gateway::Parts {
+        let clock = &self.components.clock;
+        let reader = (Reader::new(Arc::clone(&held.store)), held.board.clone());
+        let (region, inputs) = (held.region.clone(), held.inputs.clone());
+        gateway::Parts {
+            region: held.region.name(),
+            catalogs,
+            replicas: Arc::new(Replicas::new(
+                self.cluster,
+                region.clone(),
+                reader,
+                global,
+                self.components,
+            )),
+            writer: Arc::new(Writes::new(
+                self.cluster,
+                region,
+                inputs,
+                Arc::clone(clock),
+                self.max_offset,
+            )),
+            registry: Arc::new(Definitions::new(Arc::clone(global))),
+            clock: Arc::new(GatewayClock(Arc::clone(clock))),
+            randomness: Arc::new(GatewayEntropy(Arc::clone(&self.components.entropy))),
+            readiness,
+            metrics: super::metrics::registry(&held.store),
+            settings: gateway::Settings::default(),
+        }
+    }
+
+    /// Listens for clients, and serves them until the node stops.
+    async fn serve(
+        &self,
+        gateway: &Arc<Gateway>,
+        admin: Admin,
+        background: &mut Background,
+    ) -> Result<(SocketAddr, SocketAddr), StartError> {
+        let grpc = listen_at(self.components, "gRPC", self.settings.listen.grpc).await?;
+        let http = listen_at(self.components, "HTTP", self.settings.listen.http).await?;
+        let address =
+            |listener: &dyn Listener| listener.address().map_err(io("look at a listener"));
+        let addresses = (address(&*grpc)?, address(&*http)?);
+        let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
+        let router = gateway::http::router(gateway);
+        let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
+        background.spawn(async move {
+            if let Err(error) =
+                gateway::grpc::serve(routes, listen::connections(grpc), stop_grpc).await
+            {
+                tracing::error!(%error, "the gRPC server ended");
+            }
+        });
+        background.spawn(async move {
+            if let Err(error) = gateway::http::serve(router, listen::Http(http), stop_http).await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        Ok(addresses)
+    }
 }
 
 fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), StartError> {
     founding.check().map_err(StartError::Setting)?;
     if !settings.node.roles.contains(&Role::Node) {
-        return Err(StartError::Setting("node.roles must contain \"node\" for a single node".into()));
+        return Err(StartError::Setting(
+            "node.roles must contain \"node\" for a single node".into(),
+        ));
     }
     match settings.listen.first_open() {
-        Some((key, address)) if !settings.listen.insecure_open => Err(StartError::Setting(format!(
-            "listen.{key} is {address}, which others can reach without TLS and access control; listen on \
+        Some((key, address)) if !settings.listen.insecure_open => {
+            Err(StartError::Setting(format!(
+                "listen.{key} is {address}, which others can reach without TLS and access control; listen on \
              loopback, or set listen.insecure_open = true if the network around it is closed"
-        ))),
+            )))
+        }
         Some(_) | None => Ok(()),
     }
 }
 
-fn open(settings: &NodeSettings, components: &Components) -> Result<Found, StartError> {
+fn open(settings: &NodeSettings, components: &Components) -> Result<(DataDir, Files), StartError> {
     let dir = DataDir::open(&settings.node.data_dir, NodeId(components.entropy.id()))?;
     let disk = RealDisk::open(&settings.node.data_dir).map_err(io("open the data directory"))?;
     let disk: Arc<dyn Disk> = Arc::new(disk);
@@ -214,7 +379,16 @@ fn open(settings: &NodeSettings, components: &Components) -> Result<Found, Start
     let (bound, start) = HlcBound::open(Arc::clone(&disk)).map_err(io("read the clock's bound"))?;
     let mut clock = HlcClock::starting_at(start);
     clock.observe(store.0.largest_hlc());
-    Ok(Found { dir, disk, store, store_id, bound, clock })
+    Ok((
+        dir,
+        Files {
+            disk,
+            store,
+            store_id,
+            bound,
+            clock,
+        },
+    ))
 }
 
 fn store_settings(settings: &NodeSettings) -> store::Settings {
@@ -230,33 +404,9 @@ async fn listen_at(
     components: &Components,
     what: &str,
     address: SocketAddr,
-) -> Result<Box<dyn crate::components::Listener>, StartError> {
-    let doing = format!("listen for {what} at {address}; if another process has the port, choose another with --port");
+) -> Result<Box<dyn Listener>, StartError> {
+    let doing = format!(
+        "listen for {what} at {address}; if another process has the port, choose another with --port"
+    );
     components.network.listen(address).await.map_err(io(doing))
-}
-
-async fn serve_clients(
-    settings: &NodeSettings,
-    components: &Components,
-    (gateway, admin): (&Arc<Gateway>, Admin),
-    background: &mut Background,
-) -> Result<(SocketAddr, SocketAddr), StartError> {
-    let grpc = listen_at(components, "gRPC", settings.listen.grpc).await?;
-    let http = listen_at(components, "HTTP", settings.listen.http).await?;
-    let address = |listener: &dyn crate::components::Listener| listener.address().map_err(io("look at a listener"));
-    let addresses = (address(&*grpc)?, address(&*http)?);
-    let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
-    let router = gateway::http::router(gateway);
-    let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
-    background.spawn(async move {
-        if let Err(error) = gateway::grpc::serve(routes, listen::connections(grpc), stop_grpc).await {
-            tracing::error!(%error, "the gRPC server ended");
-        }
-    });
-    background.spawn(async move {
-        if let Err(error) = gateway::http::serve(router, listen::Http(http), stop_http).await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
-    Ok(addresses)
 }

@@ -46,5 +46,7 @@ fn sweep(store: &Store) -> bool {
 
 /// A failed step is tried again; only people can do something about why it failed.
 fn done<T>(doing: &str, result: Result<T, StepError>) -> Option<T> {
-    result.map_err(|error| tracing::error!(%error, "the store's upkeep could not {doing}")).ok()
+    result
+        .map_err(|error| tracing::error!(%error, "the store's upkeep could not {doing}"))
+        .ok()
 }

@@ -48,7 +48,13 @@ impl Writes {
         clock: Arc<dyn Clock>,
         max_offset: Duration,
     ) -> Self {
-        Self { cluster, region, shards, clock, max_offset }
+        Self {
+            cluster,
+            region,
+            shards,
+            clock,
+            max_offset,
+        }
     }
 
     /// What the write follows: its stamps will be larger, and its answer's token covers it. A token of a clock far ahead is refused,
@@ -63,19 +69,35 @@ impl Writes {
         if ahead <= self.max_offset {
             return Ok(token);
         }
-        let message = format!("the token is dated {} ms ahead of this node's clock; correct the clocks", ahead.as_millis());
+        let message = format!(
+            "the token is dated {} ms ahead of this node's clock; correct the clocks",
+            ahead.as_millis()
+        );
         Err(Refusal::of_field(Reason::TokenUnknown, "token", message))
     }
 
     /// Parts of one shard, one after the other: later ones may build on earlier ones.
-    async fn write_shard(&self, batch: &Arc<WriteBatch>, places: Vec<usize>, follows: Hlc, token: &parking_lot::Mutex<Token>) -> Outcomes {
+    async fn write_shard(
+        &self,
+        batch: &Arc<WriteBatch>,
+        places: Vec<usize>,
+        follows: Hlc,
+        token: &parking_lot::Mutex<Token>,
+    ) -> Outcomes {
         let mut outcomes = Vec::with_capacity(places.len());
         for place in places {
             let answer = self.write_part(batch, place, follows).await;
             if let PartAnswer::Written { written, .. } = &answer {
                 let shard = batch.parts[place].shard;
-                let stream = Stream { origin: self.region.id(), shard, placement: written.placement };
-                let reached = Reached { incarnation: written.incarnation, sequence: written.sequence };
+                let stream = Stream {
+                    origin: self.region.id(),
+                    shard,
+                    placement: written.placement,
+                };
+                let reached = Reached {
+                    incarnation: written.incarnation,
+                    sequence: written.sequence,
+                };
                 token.lock().see(stream, reached, written.hlc);
             }
             outcomes.push((place, outcome(answer)));
@@ -107,14 +129,23 @@ impl Writes {
             return refused(shard, "it has no primary");
         };
         let (reply, answered) = oneshot::channel();
-        let write = PartWrite { batch: Arc::clone(batch), place, fence, follows, reply };
+        let write = PartWrite {
+            batch: Arc::clone(batch),
+            place,
+            fence,
+            follows,
+            reply,
+        };
         if node != self.region.me() {
             return self.region.forward(node, write, self.left(batch)).await;
         }
         if self.shards.try_send(Input::Write(write)).is_err() {
             let refusal = Refusal::new(Reason::Overloaded, "too many writes wait on this node");
             sleep(RETRY_FIRST).await;
-            return PartAnswer::Refused { refusal, retry_after: Some(RETRY_MOST) };
+            return PartAnswer::Refused {
+                refusal,
+                retry_after: Some(RETRY_MOST),
+            };
         }
         match timeout(self.left(batch), answered).await {
             Ok(Ok(answer)) => answer,
@@ -123,7 +154,12 @@ impl Writes {
     }
 
     fn left(&self, batch: &WriteBatch) -> Duration {
-        Duration::from_micros(batch.deadline.0.saturating_sub(self.clock.now().monotonic_micros()))
+        Duration::from_micros(
+            batch
+                .deadline
+                .0
+                .saturating_sub(self.clock.now().monotonic_micros()),
+        )
     }
 }
 
@@ -141,36 +177,74 @@ impl Writer for Writes {
         let hlc = follows.hlc();
         let token = parking_lot::Mutex::new(follows);
         let shards = by_shard.into_values();
-        let outcomes = join_all(shards.map(|places| self.write_shard(&batch, places, hlc, &token))).await;
+        let outcomes =
+            join_all(shards.map(|places| self.write_shard(&batch, places, hlc, &token))).await;
         let mut outcomes: Outcomes = outcomes.into_iter().flatten().collect();
         outcomes.sort_unstable_by_key(|(place, _)| *place);
         let parts: Vec<PartOutcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-        let done = parts.iter().any(|part| matches!(part, PartOutcome::Done { .. }));
+        let done = parts
+            .iter()
+            .any(|part| matches!(part, PartOutcome::Done { .. }));
         let token = token.into_inner();
-        let token = if token.is_empty() { Bytes::new() } else { token.encode(self.cluster).unwrap_or_default().into() };
-        Written { parts, confirmed: if done { vec![self.region.name()] } else { Vec::new() }, token }
+        let token = if token.is_empty() {
+            Bytes::new()
+        } else {
+            token.encode(self.cluster).unwrap_or_default().into()
+        };
+        Written {
+            parts,
+            confirmed: if done {
+                vec![self.region.name()]
+            } else {
+                Vec::new()
+            },
+            token,
+        }
     }
 }
 
 fn outcome(answer: PartAnswer) -> PartOutcome {
     match answer {
-        PartAnswer::Written { written, copies } => PartOutcome::Done { outcome: written.outcome, copies },
-        PartAnswer::Refused { refusal, retry_after } => PartOutcome::Refused { refusal, retry_after },
+        PartAnswer::Written { written, copies } => PartOutcome::Done {
+            outcome: written.outcome,
+            copies,
+        },
+        PartAnswer::Refused {
+            refusal,
+            retry_after,
+        } => PartOutcome::Refused {
+            refusal,
+            retry_after,
+        },
         PartAnswer::Unknown => PartOutcome::Unknown,
     }
 }
 
 fn all_refused(batch: &WriteBatch, refusal: &Refusal) -> Written {
-    let part = |_| PartOutcome::Refused { refusal: refusal.clone(), retry_after: None };
-    Written { parts: batch.parts.iter().map(part).collect(), confirmed: Vec::new(), token: Bytes::new() }
+    let part = |_| PartOutcome::Refused {
+        refusal: refusal.clone(),
+        retry_after: None,
+    };
+    Written {
+        parts: batch.parts.iter().map(part).collect(),
+        confirmed: Vec::new(),
+        token: Bytes::new(),
+    }
 }
 
 fn refused(shard: ShardId, why: &str) -> PartAnswer {
-    let refusal = Refusal::new(Reason::NoPrimary, format!("shard {shard} cannot take writes now: {why}"));
-    PartAnswer::Refused { refusal, retry_after: Some(RETRY_MOST) }
+    let refusal = Refusal::new(
+        Reason::NoPrimary,
+        format!("shard {shard} cannot take writes now: {why}"),
+    );
+    PartAnswer::Refused {
+        refusal,
+        retry_after: Some(RETRY_MOST),
+    }
 }
 
 /// Whether the same part may be taken a moment later.
 fn is_passing(reason: Reason) -> bool {
-    reason != Reason::NearlyFull && matches!(reason.action(), Action::Retry | Action::RetryElsewhere)
+    reason != Reason::NearlyFull
+        && matches!(reason.action(), Action::Retry | Action::RetryElsewhere)
 }

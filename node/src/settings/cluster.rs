@@ -86,7 +86,10 @@ impl ClusterSettings {
     pub fn check(&self) -> Result<(), String> {
         let shards = self.cluster.shards;
         if shards == 0 || shards > limits::SHARDS {
-            return Err(format!("cluster.shards is {shards}; choose 1 to {}", limits::SHARDS));
+            return Err(format!(
+                "cluster.shards is {shards}; choose 1 to {}",
+                limits::SHARDS
+            ));
         }
         if self.regions.is_empty() || self.regions.len() > limits::REGIONS {
             return Err(format!("name 1 to {} [[region]]s", limits::REGIONS));
@@ -95,14 +98,24 @@ impl ClusterSettings {
             return Err("cluster.max_offset is above 60s; keep the clocks closer".into());
         }
         for region in &self.regions {
-            let RegionSettings { name, copies, min_in_sync } = region;
+            let RegionSettings {
+                name,
+                copies,
+                min_in_sync,
+            } = region;
             if !(1..=7).contains(copies) || !(1..=*copies).contains(min_in_sync) {
                 return Err(format!(
                     "region {name}: copies is {copies} and min_in_sync {min_in_sync}; choose copies from 1 to 7 \
                      and min_in_sync from 1 to copies"
                 ));
             }
-            if self.regions.iter().filter(|other| other.name == *name).count() > 1 {
+            if self
+                .regions
+                .iter()
+                .filter(|other| other.name == *name)
+                .count()
+                > 1
+            {
                 return Err(format!("region {name} is named twice"));
             }
         }
@@ -121,7 +134,11 @@ impl ClusterSettings {
                 max_offset: default_max_offset(),
                 max_future: default_max_future(),
             },
-            regions: vec![RegionSettings { name, copies: 1, min_in_sync: 1 }],
+            regions: vec![RegionSettings {
+                name,
+                copies: 1,
+                min_in_sync: 1,
+            }],
         }
     }
 }

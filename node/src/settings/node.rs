@@ -107,7 +107,14 @@ impl Listen {
     #[must_use]
     pub fn on_ports_from(port: u16) -> Self {
         let at = |offset: u16| SocketAddr::from(([127, 0, 0, 1], port + offset));
-        Self { grpc: at(0), http: at(1), peer: at(2), link: at(3), gossip: at(4), insecure_open: false }
+        Self {
+            grpc: at(0),
+            http: at(1),
+            peer: at(2),
+            link: at(3),
+            gossip: at(4),
+            insecure_open: false,
+        }
     }
 
     /// The first address that is not loopback, with its key.
@@ -120,7 +127,8 @@ impl Listen {
             ("link", self.link),
             ("gossip", self.gossip),
         ];
-        all.into_iter().find(|(_, address)| !address.ip().is_loopback())
+        all.into_iter()
+            .find(|(_, address)| !address.ip().is_loopback())
     }
 }
 

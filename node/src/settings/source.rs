@@ -39,9 +39,14 @@ pub fn load<T: DeserializeOwned>(
     path: &Path,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<(T, BTreeMap<String, String>), SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-    let wrong = |message: String| SettingsError::Wrong { path: path.to_owned(), message };
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let wrong = |message: String| SettingsError::Wrong {
+        path: path.to_owned(),
+        message,
+    };
     let mut table: Table = toml::from_str(&text).map_err(|error| wrong(one_line(&error)))?;
     let mut sources = BTreeMap::new();
     name_sources("", &table, &path.display().to_string(), &mut sources);
@@ -51,7 +56,9 @@ pub fn load<T: DeserializeOwned>(
             set(&mut table, &key, value_of(&text));
         }
     }
-    let settings = table.try_into().map_err(|error: toml::de::Error| wrong(one_line(&error)))?;
+    let settings = table
+        .try_into()
+        .map_err(|error: toml::de::Error| wrong(one_line(&error)))?;
     Ok((settings, sources))
 }
 
@@ -63,7 +70,9 @@ pub fn print(settings: &NodeSettings, sources: &BTreeMap<String, String>) -> Str
     for (section, values) in &table {
         out.push_str(&format!("[{section}]\n"));
         for (key, value) in values.as_table().into_iter().flatten() {
-            let source = sources.get(&format!("{section}.{key}")).map_or("default", String::as_str);
+            let source = sources
+                .get(&format!("{section}.{key}"))
+                .map_or("default", String::as_str);
             out.push_str(&format!("{key} = {value}  # {source}\n"));
         }
     }
@@ -71,18 +80,27 @@ pub fn print(settings: &NodeSettings, sources: &BTreeMap<String, String>) -> Str
 }
 
 fn one_line(error: &toml::de::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    error
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn key_of(variable: &str) -> Option<Vec<String>> {
-    let rest = variable.strip_prefix(PREFIX).filter(|_| !OTHERS.contains(&variable))?;
-    rest.contains("__").then(|| rest.split("__").map(str::to_lowercase).collect())
+    let rest = variable
+        .strip_prefix(PREFIX)
+        .filter(|_| !OTHERS.contains(&variable))?;
+    rest.contains("__")
+        .then(|| rest.split("__").map(str::to_lowercase).collect())
 }
 
 /// A value as TOML would read it, else the text itself.
 fn value_of(text: &str) -> Value {
     let parsed: Option<Table> = toml::from_str(&format!("value = {text}")).ok();
-    parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+    parsed
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 fn set(table: &mut Table, key: &[String], value: Value) {
@@ -92,18 +110,28 @@ fn set(table: &mut Table, key: &[String], value: Value) {
             table.insert(last.clone(), value);
         }
         [section, rest @ ..] => {
-            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            let inner = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
             if !inner.is_table() {
                 *inner = Value::Table(Table::new());
             }
-            set(inner.as_table_mut().expect("it was made a table"), rest, value);
+            set(
+                inner.as_table_mut().expect("it was made a table"),
+                rest,
+                value,
+            );
         }
     }
 }
 
 fn name_sources(prefix: &str, table: &Table, source: &str, sources: &mut BTreeMap<String, String>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             Value::Table(inner) => name_sources(&path, inner, source, sources),
             _ => {
@@ -128,31 +156,60 @@ mod tests {
     const NODE: &str = "[node]\nname = \"eu-1\"\nregion = \"eu\"\ndata_dir = \"/tmp/x\"\n[store]\nmax_bytes = \"1GiB\"\n";
 
     fn environment(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect::<Vec<_>>().into_iter()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     #[test]
     fn the_environment_stands_above_the_file_above_the_defaults() {
-        let pairs = [("ATOLL_NODE__NAME", "eu-9"), ("ATOLL_GATEWAY", "x"), ("ATOLL_CLUSTER__SEEDS", "[\"a:1\"]")];
-        let (settings, sources): (NodeSettings, _) = load(file(NODE).path(), environment(&pairs)).unwrap();
-        assert_eq!((settings.node.name.as_str(), settings.cluster.seeds.len()), ("eu-9", 1));
+        let pairs = [
+            ("ATOLL_NODE__NAME", "eu-9"),
+            ("ATOLL_GATEWAY", "x"),
+            ("ATOLL_CLUSTER__SEEDS", "[\"a:1\"]"),
+        ];
+        let (settings, sources): (NodeSettings, _) =
+            load(file(NODE).path(), environment(&pairs)).unwrap();
+        assert_eq!(
+            (settings.node.name.as_str(), settings.cluster.seeds.len()),
+            ("eu-9", 1)
+        );
         assert_eq!(settings.store.max_bytes, Size(1 << 30));
         let printed = print(&settings, &sources);
-        assert!(printed.contains("name = \"eu-9\"  # environment ATOLL_NODE__NAME"), "{printed}");
-        assert!(printed.contains("index_memory = \"4GiB\"  # default"), "{printed}");
+        assert!(
+            printed.contains("name = \"eu-9\"  # environment ATOLL_NODE__NAME"),
+            "{printed}"
+        );
+        assert!(
+            printed.contains("index_memory = \"4GiB\"  # default"),
+            "{printed}"
+        );
     }
 
     #[test]
     fn an_unknown_key_is_named() {
-        let error = load::<NodeSettings>(file(&format!("{NODE}colour = 1\n")).path(), environment(&[])).unwrap_err();
+        let error = load::<NodeSettings>(
+            file(&format!("{NODE}colour = 1\n")).path(),
+            environment(&[]),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("colour"), "{error}");
     }
 
     #[test]
     fn a_cluster_that_cannot_be_is_refused_with_what_to_change() {
-        let text = "[cluster]\nname = \"c\"\n[[region]]\nname = \"eu\"\ncopies = 2\nmin_in_sync = 3\n";
-        let (settings, _): (ClusterSettings, _) = load(file(text).path(), environment(&[])).unwrap();
-        assert!(settings.check().unwrap_err().contains("min_in_sync from 1 to copies"));
+        let text =
+            "[cluster]\nname = \"c\"\n[[region]]\nname = \"eu\"\ncopies = 2\nmin_in_sync = 3\n";
+        let (settings, _): (ClusterSettings, _) =
+            load(file(text).path(), environment(&[])).unwrap();
+        assert!(
+            settings
+                .check()
+                .unwrap_err()
+                .contains("min_in_sync from 1 to copies")
+        );
         assert_eq!(ClusterSettings::single().check(), Ok(()));
     }
 }

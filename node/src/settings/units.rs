@@ -43,7 +43,9 @@ pub struct UnitError {
 }
 
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor = units.iter().find(|(name, _)| *name == unit.trim())?.1;
     number.parse::<u64>().ok()?.checked_mul(factor)
@@ -52,7 +54,10 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 /// The largest unit that divides the number, so that it reads back exactly.
 fn print(number: u64, units: &[(&str, u64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let fits = |factor: u64| number >= factor && number.is_multiple_of(factor);
-    let largest = units.iter().filter(|(_, factor)| fits(*factor)).max_by_key(|(_, factor)| *factor);
+    let largest = units
+        .iter()
+        .filter(|(_, factor)| fits(*factor))
+        .max_by_key(|(_, factor)| *factor);
     let (name, factor) = largest.unwrap_or(&units[units.len() - 1]);
     write!(f, "{}{name}", number / factor)
 }
@@ -61,7 +66,12 @@ impl FromStr for Size {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wanted = "a size such as 4096, 64MiB, 800GiB or 2TB";
-        parse(text.trim(), &SIZES).map(Self).ok_or_else(|| UnitError { given: text.into(), wanted })
+        parse(text.trim(), &SIZES)
+            .map(Self)
+            .ok_or_else(|| UnitError {
+                given: text.into(),
+                wanted,
+            })
     }
 }
 
@@ -69,7 +79,10 @@ impl FromStr for Span {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wanted = "a length of time such as 500ms, 5s, 10m, 2h or 7d";
-        let micros = parse(text.trim(), &SPANS).ok_or_else(|| UnitError { given: text.into(), wanted })?;
+        let micros = parse(text.trim(), &SPANS).ok_or_else(|| UnitError {
+            given: text.into(),
+            wanted,
+        })?;
         Ok(Self(Duration::from_micros(micros)))
     }
 }
@@ -82,7 +95,11 @@ impl fmt::Display for Size {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print(u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX), &SPANS, f)
+        print(
+            u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX),
+            &SPANS,
+            f,
+        )
     }
 }
 

@@ -46,7 +46,9 @@ impl Board {
     }
 
     pub(super) fn note_appended(&self, bytes: usize) {
-        self.0.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0
+            .appended_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(super) fn write(&self, standings: BTreeMap<ShardId, Standing>) {

@@ -128,10 +128,23 @@ impl Driver {
     /// A driver with a replica for each shard that the store holds.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { place, writer, clock, bound, recovered, catalog, outbox, proposals, now, board } = parts;
-        let max_future = catalog.founding().map_or(proto::limits::MAX_FUTURE, |founding| {
-            Duration::from_millis(founding.max_future_millis)
-        });
+        let Parts {
+            place,
+            writer,
+            clock,
+            bound,
+            recovered,
+            catalog,
+            outbox,
+            proposals,
+            now,
+            board,
+        } = parts;
+        let max_future = catalog
+            .founding()
+            .map_or(proto::limits::MAX_FUTURE, |founding| {
+                Duration::from_millis(founding.max_future_millis)
+            });
         let mut driver = Self {
             place,
             writer,
@@ -161,10 +174,25 @@ impl Driver {
     }
 
     fn open(&mut self, shard: ShardId, recovered: replication::Recovered) {
-        let Place { region, node, store, boot } = self.place;
-        let me = Identity { shard, region, node, store, boot };
+        let Place {
+            region,
+            node,
+            store,
+            boot,
+        } = self.place;
+        let me = Identity {
+            shard,
+            region,
+            node,
+            store,
+            boot,
+        };
         let now = replication_now(self.now);
-        let mut context = Context { now, clock: &mut self.clock, budget: &mut self.budget };
+        let mut context = Context {
+            now,
+            clock: &mut self.clock,
+            budget: &mut self.budget,
+        };
         let replica = Replica::open(me, recovered, &mut context);
         self.replicas.insert(shard, replica);
     }
@@ -226,15 +254,25 @@ impl Driver {
     /// Says no early: a full store, and rows of schemas that are not known here yet.
     fn admit(&self, write: &PartWrite) -> Result<(), PartAnswer> {
         let part = write.part();
-        let hashes: Vec<u64> = part.rows.iter().map(|row| row.hash.with_view(row.view)).collect();
+        let hashes: Vec<u64> = part
+            .rows
+            .iter()
+            .map(|row| row.hash.with_view(row.view))
+            .collect();
         if let Err(full) = self.writer.store().check_write(part.shard, &hashes) {
-            return Err(PartAnswer::Refused { refusal: Refusal::from(full), retry_after: Some(RETRY_AFTER) });
+            return Err(PartAnswer::Refused {
+                refusal: Refusal::from(full),
+                retry_after: Some(RETRY_AFTER),
+            });
         }
         let is_known = |row: &WriteRow| self.catalog.schema(row.view, row.schema).is_some();
         if part.rows.iter().all(is_known) {
             return Ok(());
         }
-        Err(refused(Reason::NotReady, "the definitions of these rows have not reached this node yet"))
+        Err(refused(
+            Reason::NotReady,
+            "the definitions of these rows have not reached this node yet",
+        ))
     }
 
     fn submit(&mut self, reply_to: ReplyTo, waiting: Waiting) {
@@ -244,11 +282,20 @@ impl Driver {
             catalog: &self.catalog,
             region: self.place.region,
             slot: waiting.write.batch.slot,
-            stamp_at_least: Hlc(self.clock.last().0 + 1).max(Hlc::from_millis(self.now.wall_millis())),
+            stamp_at_least: Hlc(self.clock.last().0 + 1)
+                .max(Hlc::from_millis(self.now.wall_millis())),
             max_future: self.max_future,
         };
         let store = self.writer.store();
-        let prepared = prepare(&part.rows, &terms, &Standing { writer: &self.writer, store, shard });
+        let prepared = prepare(
+            &part.rows,
+            &terms,
+            &Standing {
+                writer: &self.writer,
+                store,
+                shard,
+            },
+        );
         let write = Write {
             reply_to,
             fence: waiting.write.fence,
@@ -279,8 +326,14 @@ impl Driver {
                 self.submit(to, waiting);
                 return;
             }
-            Answer::PrepareAgain => refused(Reason::Overloaded, "the clock moves too fast to judge the rows"),
-            Answer::Written(written) => PartAnswer::Written { written, copies: self.copies(shard) },
+            Answer::PrepareAgain => refused(
+                Reason::Overloaded,
+                "the clock moves too fast to judge the rows",
+            ),
+            Answer::Written(written) => PartAnswer::Written {
+                written,
+                copies: self.copies(shard),
+            },
             Answer::Refused(refused) => PartAnswer::Refused {
                 refusal: Refusal::new(refused.reason(), refused.to_string()),
                 retry_after: Some(RETRY_AFTER),
@@ -351,14 +404,21 @@ impl Driver {
             is_readable: replica.is_readable(),
             complete_at: replica.age(now).map(|age| now.since(age)),
         };
-        self.board.write(self.replicas.iter().map(|(shard, replica)| (*shard, standing(replica))).collect());
+        self.board.write(
+            self.replicas
+                .iter()
+                .map(|(shard, replica)| (*shard, standing(replica)))
+                .collect(),
+        );
     }
 
     /// Newer definitions: what tombstones and floors go by.
     pub(super) fn learn(&mut self, catalog: Arc<Catalog>) {
         for known in catalog.views() {
             let view = &known.view;
-            self.writer.store().set_max_late(view.id, view.collect_late.span().map(Span::duration));
+            self.writer
+                .store()
+                .set_max_late(view.id, view.collect_late.span().map(Span::duration));
             if view.floor > self.writer.store().floor(view.id)
                 && let Err(error) = self.writer.set_floor(view.id, view.floor)
             {
@@ -410,7 +470,11 @@ impl Driver {
         };
         let mut effects = Vec::new();
         let now = replication_now(self.now);
-        let mut context = Context { now, clock: &mut self.clock, budget: &mut self.budget };
+        let mut context = Context {
+            now,
+            clock: &mut self.clock,
+            budget: &mut self.budget,
+        };
         replica.step(&mut context, event, &mut effects);
         // Before anything that other events led to: a core's effects are one step.
         for effect in effects.into_iter().rev() {
@@ -431,10 +495,16 @@ impl Driver {
 }
 
 fn refused(reason: Reason, message: &str) -> PartAnswer {
-    PartAnswer::Refused { refusal: Refusal::new(reason, message), retry_after: Some(RETRY_AFTER) }
+    PartAnswer::Refused {
+        refusal: Refusal::new(reason, message),
+        retry_after: Some(RETRY_AFTER),
+    }
 }
 
 /// The time as replication counts it.
 pub(super) fn replication_now(now: Now) -> replication::Now {
-    replication::Now { monotonic: Micros(now.monotonic_micros()), wall_millis: now.wall_millis() }
+    replication::Now {
+        monotonic: Micros(now.monotonic_micros()),
+        wall_millis: now.wall_millis(),
+    }
 }

@@ -2,13 +2,7 @@
 
 use super::driver::{Driver, Proposed};
 use crate::server::hlc_bound::{LOW, ROOM};
-use proto::{
-    entry::EntryView,
-    hlc::Hlc,
-    id::ShardId,
-    key::Key,
-    schema::Schemas,
-};
+use proto::{entry::EntryView, hlc::Hlc, id::ShardId, key::Key, schema::Schemas};
 use raft::registry::Catalog;
 use replication::{Effect, Entry, Event, Message, Read, Ticket, message::Body};
 use store::{LogRead, NewEntry};
@@ -18,18 +12,23 @@ impl Driver {
         match effect {
             Effect::Append { ticket, entry } => self.append(shard, ticket, &entry),
             Effect::Cut { ticket, after } => {
-                self.writer.cut(shard, after).map_err(|error| error.to_string())?;
+                self.writer
+                    .cut(shard, after)
+                    .map_err(|error| error.to_string())?;
                 self.note_ticket(shard, ticket);
                 Ok(())
             }
             Effect::StartEmpty { ticket } => {
-                self.writer.drop_shard(shard).map_err(|error| error.to_string())?;
+                self.writer
+                    .drop_shard(shard)
+                    .map_err(|error| error.to_string())?;
                 self.note_ticket(shard, ticket);
                 Ok(())
             }
-            Effect::Commit { through } => {
-                self.writer.commit(shard, through.position).map_err(|error| error.to_string())
-            }
+            Effect::Commit { through } => self
+                .writer
+                .commit(shard, through.position)
+                .map_err(|error| error.to_string()),
             Effect::Send { to, message } => {
                 self.outbox.push(to, shard, &message);
                 Ok(())
@@ -43,7 +42,9 @@ impl Driver {
                 let _ = self.proposals.send(Proposed { shard, proposal });
                 Ok(())
             }
-            Effect::RaiseClockBound { above } => self.raise_bound(above).map(|()| self.step(shard, Event::ClockRaised)),
+            Effect::RaiseClockBound { above } => self
+                .raise_bound(above)
+                .map(|()| self.step(shard, Event::ClockRaised)),
             Effect::ReadLog { peer, from, bytes } => {
                 let read = self.read_log(shard, from, bytes);
                 self.step(shard, Event::LogRead { peer, from, read });
@@ -61,8 +62,14 @@ impl Driver {
 
     fn append(&mut self, shard: ShardId, ticket: Ticket, entry: &Entry) -> Result<(), String> {
         let hashes = hashes_of(entry, &self.catalog)?;
-        let new = NewEntry { bytes: entry.bytes().clone(), hashes: &hashes };
-        let appended = self.writer.append(&[new]).map_err(|error| error.to_string())?;
+        let new = NewEntry {
+            bytes: entry.bytes().clone(),
+            hashes: &hashes,
+        };
+        let appended = self
+            .writer
+            .append(&[new])
+            .map_err(|error| error.to_string())?;
         self.board.note_appended(entry.bytes().len());
         self.unsynced.push_back((appended.group, shard, ticket));
         Ok(())
@@ -70,7 +77,8 @@ impl Driver {
 
     /// The ticket is durable with the last group that was appended.
     fn note_ticket(&mut self, shard: ShardId, ticket: Ticket) {
-        self.unsynced.push_back((self.writer.store().appended_through(), shard, ticket));
+        self.unsynced
+            .push_back((self.writer.store().appended_through(), shard, ticket));
     }
 
     fn read_log(&self, shard: ShardId, from: proto::id::Position, bytes: usize) -> Read {
@@ -90,8 +98,13 @@ impl Driver {
     }
 
     fn raise_bound(&mut self, above: Hlc) -> Result<(), String> {
-        let wanted = self.clock.bound_wanted(self.now.wall_millis(), ROOM).max(Hlc(above.0 + 1));
-        self.bound.write(wanted).map_err(|error| format!("write the clock's bound: {error}"))?;
+        let wanted = self
+            .clock
+            .bound_wanted(self.now.wall_millis(), ROOM)
+            .max(Hlc(above.0 + 1));
+        self.bound
+            .write(wanted)
+            .map_err(|error| format!("write the clock's bound: {error}"))?;
         self.clock.raise_bound(wanted);
         Ok(())
     }
@@ -119,12 +132,17 @@ impl Driver {
 /// The index hashes of an entry's indexed records.
 fn hashes_of(entry: &Entry, catalog: &Catalog) -> Result<Vec<u64>, String> {
     let view = EntryView::parse(entry.bytes()).map_err(|error| error.to_string())?;
-    let indexed = view.records().filter(|(_, record)| record.kind().is_indexed());
+    let indexed = view
+        .records()
+        .filter(|(_, record)| record.kind().is_indexed());
     let hash = |(_, record): (usize, proto::record::RecordView<'_>)| {
         let known = catalog.view(record.view());
-        let known = known.ok_or_else(|| format!("view {} is not in the registry", record.view()))?;
+        let known =
+            known.ok_or_else(|| format!("view {} is not in the registry", record.view()))?;
         let key = Key::from_canonical(record.key());
-        Ok(key.hash(known.view.project, known.view.entity).with_view(record.view()))
+        Ok(key
+            .hash(known.view.project, known.view.entity)
+            .with_view(record.view()))
     };
     indexed.map(hash).collect()
 }
@@ -136,6 +154,10 @@ pub(super) fn is_understood(message: &Message, catalog: &Catalog) -> bool {
     };
     append.entries.iter().all(|entry| {
         let view = EntryView::parse(entry.bytes()).expect("entries are checked when they come");
-        view.records().all(|(_, record)| catalog.schema(record.view(), record.schema_version()).is_some())
+        view.records().all(|(_, record)| {
+            catalog
+                .schema(record.view(), record.schema_version())
+                .is_some()
+        })
     })
 }

@@ -40,12 +40,19 @@ mod tests {
     #[test]
     fn messages_of_several_shards_read_back_and_a_torn_frame_does_not() {
         let message = |epoch| {
-            let fence = Fence { incarnation: Incarnation(1), epoch: Epoch(epoch) };
-            Message { fence, body: Body::Behind }
+            let fence = Fence {
+                incarnation: Incarnation(1),
+                epoch: Epoch(epoch),
+            };
+            Message {
+                fence,
+                body: Body::Behind,
+            }
         };
         let sent = vec![(ShardId(3), message(1)), (ShardId(900), message(2))];
         let mut out = BytesMut::new();
-        sent.iter().for_each(|(shard, message)| put(*shard, message, &mut out));
+        sent.iter()
+            .for_each(|(shard, message)| put(*shard, message, &mut out));
         let frame = out.freeze();
         assert_eq!(read(&frame).unwrap(), sent);
         assert!(read(&frame.slice(..frame.len() - 1)).is_err());

@@ -22,7 +22,10 @@ impl Outbox {
     /// An empty one.
     #[must_use]
     pub fn new(mesh: Arc<Mesh>) -> Self {
-        Self { mesh, frames: BTreeMap::new() }
+        Self {
+            mesh,
+            frames: BTreeMap::new(),
+        }
     }
 
     /// Adds a message.
@@ -31,7 +34,8 @@ impl Outbox {
         message_codec::put(shard, message, frame);
         if frame.len() >= FRAME_BYTES {
             let full = std::mem::take(frame).freeze();
-            self.mesh.send(to, Class::Replication, METHOD_REPLICATION, full);
+            self.mesh
+                .send(to, Class::Replication, METHOD_REPLICATION, full);
         }
     }
 
@@ -39,7 +43,8 @@ impl Outbox {
     pub fn flush(&mut self) {
         for (to, frame) in std::mem::take(&mut self.frames) {
             if !frame.is_empty() {
-                self.mesh.send(to, Class::Replication, METHOD_REPLICATION, frame.freeze());
+                self.mesh
+                    .send(to, Class::Replication, METHOD_REPLICATION, frame.freeze());
             }
         }
     }

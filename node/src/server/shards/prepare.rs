@@ -80,7 +80,11 @@ pub fn prepare(rows: &[WriteRow], terms: &Terms<'_>, standing: &impl StandingRow
         match prepare_row(row, terms, standing) {
             Ok(ready) => ready.add_to(&mut prepared),
             Err(refusal) => {
-                prepared.outcome.rejected.push(Rejection { write: row.write, row: row.row, refusal });
+                prepared.outcome.rejected.push(Rejection {
+                    write: row.write,
+                    row: row.row,
+                    refusal,
+                });
             }
         }
     }
@@ -107,9 +111,16 @@ impl Ready {
     }
 }
 
-fn prepare_row(row: &WriteRow, terms: &Terms<'_>, standing: &impl StandingRows) -> Result<Ready, Refusal> {
+fn prepare_row(
+    row: &WriteRow,
+    terms: &Terms<'_>,
+    standing: &impl StandingRows,
+) -> Result<Ready, Refusal> {
     let view = terms.catalog.view(row.view).ok_or_else(|| {
-        Refusal::new(Reason::UnknownView, format!("view {} is gone; read the registry again", row.view))
+        Refusal::new(
+            Reason::UnknownView,
+            format!("view {} is gone; read the registry again", row.view),
+        )
     })?;
     let order = match view.view.order_by {
         OrderBy::EventTime => Order::EventTime,
@@ -118,23 +129,38 @@ fn prepare_row(row: &WriteRow, terms: &Terms<'_>, standing: &impl StandingRows) 
     let stamp_at_most = admit(row, view, order, terms)?;
     let sent = sent_row(row, view, order, terms)?;
     let (records, is_indexed) = records(row, view, sent, standing)?;
-    Ok(Ready { row: PreparedRow { records, order }, is_indexed, stamp_at_most })
+    Ok(Ready {
+        row: PreparedRow { records, order },
+        is_indexed,
+        stamp_at_most,
+    })
 }
 
 /// Judges the event time; gives the largest stamp under which the row is still admitted.
-fn admit(row: &WriteRow, view: &CatalogView, order: Order, terms: &Terms<'_>) -> Result<Option<Hlc>, Refusal> {
+fn admit(
+    row: &WriteRow,
+    view: &CatalogView,
+    order: Order,
+    terms: &Terms<'_>,
+) -> Result<Option<Hlc>, Refusal> {
     if order == Order::WriteTime {
         return Ok(None);
     }
     let latest = terms.stamp_at_least.event_time().plus(terms.max_future);
     if row.event_time > latest {
-        let ahead = Duration::from_micros(row.event_time.micros() - terms.stamp_at_least.event_time().micros());
+        let ahead = Duration::from_micros(
+            row.event_time.micros() - terms.stamp_at_least.event_time().micros(),
+        );
         let message = format!(
             "the event is dated {} s ahead, and at most {} s are allowed; correct the writer's clock or unit",
             ahead.as_secs(),
             terms.max_future.as_secs()
         );
-        return Err(Refusal::of_field(Reason::EventTimeInFuture, "event_time", message));
+        return Err(Refusal::of_field(
+            Reason::EventTimeInFuture,
+            "event_time",
+            message,
+        ));
     }
     let Some(max_late) = view.view.max_late.span().map(Span::duration) else {
         return Ok(None);
@@ -145,30 +171,51 @@ fn admit(row: &WriteRow, view: &CatalogView, order: Order, terms: &Terms<'_>) ->
             "the event is older than the view's max_late of {} s; raise max_late to take it",
             max_late.as_secs()
         );
-        return Err(Refusal::of_field(Reason::EventTimeTooOld, "event_time", message));
+        return Err(Refusal::of_field(
+            Reason::EventTimeTooOld,
+            "event_time",
+            message,
+        ));
     }
     Ok(Some(at_most))
 }
 
 /// The row as it was sent, under the view's newest schema, with its version waiting for the stamp.
-fn sent_row(row: &WriteRow, view: &CatalogView, order: Order, terms: &Terms<'_>) -> Result<Row, Refusal> {
+fn sent_row(
+    row: &WriteRow,
+    view: &CatalogView,
+    order: Order,
+    terms: &Terms<'_>,
+) -> Result<Row, Refusal> {
     let event_time = match order {
         Order::EventTime => row.event_time,
         // The stamp replaces it, and is larger than every event time that came from a stamp.
         Order::WriteTime => EventTime::MAX,
     };
-    let version = Version { event_time, write_time: UNSTAMPED, origin: terms.region };
+    let version = Version {
+        event_time,
+        write_time: UNSTAMPED,
+        origin: terms.region,
+    };
     let cells = match &row.change {
         Change::Delete => return Ok(Row::deleted(version)),
         Change::Set(cells) => cells,
     };
     let schema = view.schema(row.schema).ok_or_else(|| {
-        Refusal::new(Reason::RevisionChanged, format!("view {} has no schema {}", view.view.label(), row.schema))
+        Refusal::new(
+            Reason::RevisionChanged,
+            format!("view {} has no schema {}", view.view.label(), row.schema),
+        )
     })?;
     let mut sent = Row::default();
     for (feature, content) in cells {
-        let combine = schema.column(*feature).map_or(Combine::Latest, |column| column.combine);
-        sent.set(*feature, cell(version, content.clone(), combine, terms.slot));
+        let combine = schema
+            .column(*feature)
+            .map_or(Combine::Latest, |column| column.combine);
+        sent.set(
+            *feature,
+            cell(version, content.clone(), combine, terms.slot),
+        );
     }
     Ok(sent.widened(schema, view.newest()))
 }
@@ -176,7 +223,11 @@ fn sent_row(row: &WriteRow, view: &CatalogView, order: Order, terms: &Terms<'_>)
 fn cell(version: Version, content: Content, combine: Combine, region: RegionId) -> Cell {
     match combine {
         Combine::Latest => Cell::Latest { version, content },
-        Combine::Sum | Combine::Min | Combine::Max => Cell::Slots(smallvec![Slot { region, version, content }]),
+        Combine::Sum | Combine::Min | Combine::Max => Cell::Slots(smallvec![Slot {
+            region,
+            version,
+            content
+        }]),
     }
 }
 
@@ -184,7 +235,12 @@ type Records = (SmallVec<[Encoded; 2]>, bool);
 
 /// The records of a row: what was sent and, where it differs, the merged image after it. Without
 /// an image nothing changed, and nothing is indexed.
-fn records(row: &WriteRow, view: &CatalogView, sent: Row, standing: &impl StandingRows) -> Result<Records, Refusal> {
+fn records(
+    row: &WriteRow,
+    view: &CatalogView,
+    sent: Row,
+    standing: &impl StandingRows,
+) -> Result<Records, Refusal> {
     let schema = view.newest();
     let layout = |image: &Row, kind| encoded(image, kind, &row.key, schema);
     let Some(old) = standing_row(row, view, &sent, standing)? else {
@@ -198,10 +254,21 @@ fn records(row: &WriteRow, view: &CatalogView, sent: Row, standing: &impl Standi
     if merged == sent {
         return Ok((smallvec![layout(&sent, RecordKind::OwnDelta)?], true));
     }
-    Ok((smallvec![layout(&sent, RecordKind::Delta)?, layout(&merged, RecordKind::Image)?], true))
+    Ok((
+        smallvec![
+            layout(&sent, RecordKind::Delta)?,
+            layout(&merged, RecordKind::Image)?
+        ],
+        true,
+    ))
 }
 
-fn encoded(image: &Row, kind: RecordKind, key: &Key, schema: &RowSchema) -> Result<Encoded, Refusal> {
+fn encoded(
+    image: &Row,
+    kind: RecordKind,
+    key: &Key,
+    schema: &RowSchema,
+) -> Result<Encoded, Refusal> {
     encode(image, kind, key.as_bytes(), schema)
         .map_err(|error| Refusal::new(Reason::TooLarge, error.to_string()))
 }
@@ -215,7 +282,9 @@ fn standing_row(
 ) -> Result<Option<Row>, Refusal> {
     match standing.known(row) {
         Known::Absent => return Ok(None),
-        Known::Full(event_time) if replaces_whole(sent, view.newest(), event_time) => return Ok(None),
+        Known::Full(event_time) if replaces_whole(sent, view.newest(), event_time) => {
+            return Ok(None);
+        }
         Known::Full(_) | Known::Other => {}
     }
     let Some(bytes) = standing.read(row)? else {
@@ -224,10 +293,17 @@ fn standing_row(
     let damaged = |error: proto::codec::Malformed| Refusal::new(Reason::Damaged, error.to_string());
     let record = RecordView::parse(&bytes).map_err(damaged)?;
     let schema = view.schema(record.schema_version()).ok_or_else(|| {
-        let message = format!("the row has schema {} of view {}", record.schema_version(), view.view.label());
+        let message = format!(
+            "the row has schema {} of view {}",
+            record.schema_version(),
+            view.view.label()
+        );
         Refusal::new(Reason::RevisionChanged, message)
     })?;
-    let mut old = record.to_row(schema).map_err(damaged)?.widened(schema, view.newest());
+    let mut old = record
+        .to_row(schema)
+        .map_err(damaged)?
+        .widened(schema, view.newest());
     old.drop_below(view.view.floor);
     Ok((!old.is_empty()).then_some(old))
 }
@@ -236,6 +312,11 @@ fn standing_row(
 fn replaces_whole(sent: &Row, schema: &RowSchema, standing: EventTime) -> bool {
     let columns = schema.columns();
     sent.cells.len() == columns.len()
-        && sent.cells.iter().all(|cell| matches!(cell, Some(Cell::Latest { .. })))
-        && sent.version().is_some_and(|version| version.event_time > standing)
+        && sent
+            .cells
+            .iter()
+            .all(|cell| matches!(cell, Some(Cell::Latest { .. })))
+        && sent
+            .version()
+            .is_some_and(|version| version.event_time > standing)
 }

@@ -16,16 +16,33 @@ pub fn of_store(
     recovered: BTreeMap<ShardId, RecoveredShard>,
     region: RegionId,
 ) -> Result<BTreeMap<ShardId, Recovered>, String> {
-    let usable = recovered.into_iter().filter(|(_, found)| !found.needs_copy());
-    usable.map(|(shard, found)| Ok((shard, of_shard(store, shard, &found, region)?))).collect()
+    let usable = recovered
+        .into_iter()
+        .filter(|(_, found)| !found.needs_copy());
+    usable
+        .map(|(shard, found)| Ok((shard, of_shard(store, shard, &found, region)?)))
+        .collect()
 }
 
-fn of_shard(store: &Store, shard: ShardId, found: &RecoveredShard, region: RegionId) -> Result<Recovered, String> {
+fn of_shard(
+    store: &Store,
+    shard: ShardId,
+    found: &RecoveredShard,
+    region: RegionId,
+) -> Result<Recovered, String> {
     let state = &found.state;
-    let tail = found.tail.iter().map(|bytes| Entry::received(bytes.clone()));
-    let tail = tail.collect::<Result<_, _>>().map_err(|error| format!("shard {shard}: {error}"))?;
+    let tail = found
+        .tail
+        .iter()
+        .map(|bytes| Entry::received(bytes.clone()));
+    let tail = tail
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("shard {shard}: {error}"))?;
     let base = Base {
-        committed: Mark { epoch: state.commit.epoch, position: state.commit.position },
+        committed: Mark {
+            epoch: state.commit.epoch,
+            position: state.commit.position,
+        },
         incarnation: incarnation(state, region),
         heads: heads(state, region),
         requests: requests(store, shard, found)?,
@@ -40,7 +57,11 @@ fn heads(state: &ShardState, region: RegionId) -> Heads {
     let mut heads = Heads::default();
     for ((origin, placement), mark) in &state.streams {
         if *origin == region {
-            let head = Head { incarnation: mark.incarnation, sequence: mark.sequence, lineage: Vec::new() };
+            let head = Head {
+                incarnation: mark.incarnation,
+                sequence: mark.sequence,
+                lineage: Vec::new(),
+            };
             heads.restore(*placement, head);
         }
     }
@@ -49,17 +70,28 @@ fn heads(state: &ShardState, region: RegionId) -> Heads {
 
 /// A shard that has entries has opened an incarnation, the first if no stream names a later one.
 fn incarnation(state: &ShardState, region: RegionId) -> Incarnation {
-    let own = state.streams.iter().filter(|((origin, _), _)| *origin == region);
-    let named = own.map(|(_, mark)| mark.incarnation).max().unwrap_or_default();
+    let own = state
+        .streams
+        .iter()
+        .filter(|((origin, _), _)| *origin == region);
+    let named = own
+        .map(|(_, mark)| mark.incarnation)
+        .max()
+        .unwrap_or_default();
     named.max(Incarnation(u32::from(state.commit.position.0 > 0)))
 }
 
 /// The first answers of the requests carried out lately.
 fn requests(store: &Store, shard: ShardId, found: &RecoveredShard) -> Result<RequestTable, String> {
     let mut table = RequestTable::default();
-    let committed = found.requests.iter().filter(|recent| recent.position <= found.state.commit.position);
+    let committed = found
+        .requests
+        .iter()
+        .filter(|recent| recent.position <= found.state.commit.position);
     for recent in committed {
-        let read = store.read_log(shard, recent.position, 1).map_err(|error| error.to_string())?;
+        let read = store
+            .read_log(shard, recent.position, 1)
+            .map_err(|error| error.to_string())?;
         let LogRead::Entries(entries) = read else {
             continue;
         };

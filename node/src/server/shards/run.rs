@@ -65,7 +65,9 @@ fn on_threads(
         while let Some(first) = inputs.blocking_recv() {
             let mut turn = Turn::default();
             turn.take(&mut driver, first, &*clock);
-            while turn.taken < INPUTS_PER_TURN && let Ok(input) = inputs.try_recv() {
+            while turn.taken < INPUTS_PER_TURN
+                && let Ok(input) = inputs.try_recv()
+            {
                 turn.take(&mut driver, input, &*clock);
             }
             is_disk_busy &= !turn.is_synced;
@@ -76,15 +78,21 @@ fn on_threads(
                 driver.flush();
             } else if let Some(batch) = driver.take_batch() {
                 is_disk_busy = true;
-                to_disk.send(batch).expect("the disk's thread ends after this one");
+                to_disk
+                    .send(batch)
+                    .expect("the disk's thread ends after this one");
             }
         }
         stopped(driver.broken().map(str::to_owned));
     };
     // Threads that only wait for each other and the disk: they are named, so that profiles show them.
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    named("disk").spawn(disk).expect("a process can start a thread");
-    named("log").spawn(log).expect("a process can start a thread");
+    named("disk")
+        .spawn(disk)
+        .expect("a process can start a thread");
+    named("log")
+        .spawn(log)
+        .expect("a process can start a thread");
 }
 
 async fn inline(
@@ -96,7 +104,9 @@ async fn inline(
     while let Some(first) = inputs.recv().await {
         let mut turn = Turn::default();
         turn.take(&mut driver, first, &*clock);
-        while turn.taken < INPUTS_PER_TURN && let Ok(input) = inputs.try_recv() {
+        while turn.taken < INPUTS_PER_TURN
+            && let Ok(input) = inputs.try_recv()
+        {
             turn.take(&mut driver, input, &*clock);
         }
         while let Some(batch) = driver.take_batch() {

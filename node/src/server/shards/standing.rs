@@ -22,7 +22,10 @@ pub struct Standing<'a> {
 impl StandingRows for Standing<'_> {
     fn known(&self, row: &WriteRow) -> Known {
         let hash = row.hash.with_view(row.view);
-        if let Some(pending) = self.writer.newest_pending(self.shard, row.view, hash, row.key.as_bytes()) {
+        if let Some(pending) =
+            self.writer
+                .newest_pending(self.shard, row.view, hash, row.key.as_bytes())
+        {
             return match RecordView::parse(&pending) {
                 Ok(record) if record.is_full() => Known::Full(record.version().event_time),
                 Ok(_) | Err(_) => Known::Other,
@@ -41,8 +44,16 @@ impl StandingRows for Standing<'_> {
         if let Some(pending) = self.writer.newest_pending(self.shard, row.view, hash, key) {
             return Ok(Some(pending.to_vec()));
         }
-        let plans = [Plan { view: row.view, copy: Copy::Record }];
-        let requests = [ReadRequest { shard: self.shard, plan: 0, hash, key }];
+        let plans = [Plan {
+            view: row.view,
+            copy: Copy::Record,
+        }];
+        let requests = [ReadRequest {
+            shard: self.shard,
+            plan: 0,
+            hash,
+            key,
+        }];
         let mut staging = Staging::new();
         self.store.read_batch(&requests, &plans, &mut staging);
         match staging.rows()[0].state {
@@ -51,7 +62,8 @@ impl StandingRows for Standing<'_> {
                 Ok(staging.record(0).map(|record| record.bytes().to_vec()))
             }
             RowState::Damaged | RowState::Cold => {
-                let message = "the row that stands cannot be read; it waits for repair from a replica";
+                let message =
+                    "the row that stands cannot be read; it waits for repair from a replica";
                 Err(Refusal::new(Reason::Damaged, message))
             }
         }
