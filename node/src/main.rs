@@ -2,14 +2,19 @@
 
 use clap::Parser as _;
 use mimalloc::MiMalloc;
-use node::cli::{arguments::Cli, failure, session};
+use node::cli::{
+    arguments::{Cli, Command},
+    failure, session,
+};
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    show_log(matches!(cli.command, Command::Serve(_)));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -18,4 +23,11 @@ fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::from(error).context("start the runtime")),
     };
     failure::conclude(&result)
+}
+
+/// What happened, on standard error: `RUST_LOG` chooses how much. A command's own words are its answer.
+fn show_log(is_server: bool) {
+    let default = if is_server { "info,openraft=warn,sled=warn" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -35,7 +35,8 @@ async fn serve(name: &'static str, network: Arc<dyn Network>, counts: Counts, tr
         .listen(any)
         .await
         .expect("the port of a fresh host is free");
-    assert_eq!(listener.address().unwrap(), any);
+    let address = listener.address().expect("a listener knows its address");
+    assert_eq!(address, any);
     loop {
         let (mut connection, _) = listener
             .accept()

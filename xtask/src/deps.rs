@@ -133,8 +133,9 @@ const DOUBLED: &[(&str, &str)] = &[
     ("parking_lot_core", "sled 0.34 is on parking_lot 0.11"),
     (
         "rand",
-        "openraft 0.9 is on 0.8, and seeding it needs ours to be the same; proptest is on 0.10",
+        "openraft 0.9 is on 0.8, and seeding it needs ours to be the same; turmoil is on 0.9, proptest on 0.10",
     ),
+    ("rand_chacha", "follows rand"),
     ("rand_core", "follows rand"),
     (
         "syn",

@@ -94,7 +94,7 @@ impl Handler for Peers {
             // The log's thread ends only with the process.
             Ok(messages) => drop(self.shards.send(Input::Messages { from, messages }).await),
             Err(error) => {
-                tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again")
+                tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again");
             }
         }
     }

@@ -13,7 +13,7 @@ use store::Store;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 /// How long a stop waits for calls in flight and for the disk.
@@ -79,6 +79,7 @@ impl Running {
 /// Tasks that run beside everything else until the node stops.
 pub struct Background {
     stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -86,6 +87,7 @@ impl Default for Background {
     fn default() -> Self {
         Self {
             stop: watch::Sender::new(false),
+            servers: Vec::new(),
             tasks: Vec::new(),
         }
     }
@@ -95,6 +97,11 @@ impl Background {
     /// Runs a task.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.push(tokio::spawn(task));
+    }
+
+    /// Runs a server, which ends by itself once the node stops and its calls in flight are answered.
+    pub fn serve(&mut self, server: impl Future<Output = ()> + Send + 'static) {
+        self.servers.push(tokio::spawn(server));
     }
 
     /// Resolves when the node stops.
@@ -120,14 +127,13 @@ impl Background {
     /// Stops the servers, gives calls in flight their time, then ends all tasks.
     async fn stop(self) {
         self.stop.send_replace(true);
-        for mut task in self.tasks {
-            if timeout(Duration::from_millis(500), &mut task)
-                .await
-                .is_err()
-            {
-                task.abort();
+        let deadline = Instant::now() + STOP_WITHIN;
+        for mut server in self.servers {
+            if timeout_at(deadline, &mut server).await.is_err() {
+                server.abort();
             }
         }
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

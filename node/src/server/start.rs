@@ -336,14 +336,14 @@ impl Edge<'_> {
         let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
         let router = gateway::http::router(gateway);
         let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
-        background.spawn(async move {
+        background.serve(async move {
             if let Err(error) =
                 gateway::grpc::serve(routes, listen::connections(grpc), stop_grpc).await
             {
                 tracing::error!(%error, "the gRPC server ended");
             }
         });
-        background.spawn(async move {
+        background.serve(async move {
             if let Err(error) = gateway::http::serve(router, listen::Http(http), stop_http).await {
                 tracing::error!(%error, "the HTTP server ended");
             }

@@ -20,7 +20,7 @@ impl Upkeep {
     /// Takes one step, with `appended` bytes appended so far; tells whether there was work.
     #[must_use]
     pub fn step(mut self, store: &Store, appended: u64) -> (Self, bool) {
-        let worked = self.hint(store) | self.compact(store, appended) | sweep(store);
+        let worked = prepare(store) | self.hint(store) | self.compact(store, appended) | sweep(store);
         (self, worked)
     }
 
@@ -38,6 +38,11 @@ impl Upkeep {
         self.allowance = self.allowance.saturating_sub(compacted.copied_bytes);
         compacted.copied_bytes > 0 || compacted.freed_bytes > 0
     }
+}
+
+/// Fills the next segment's file with zeros, so that the writer need not.
+fn prepare(store: &Store) -> bool {
+    done("prepare a segment", store.prepare_step()).unwrap_or(false)
 }
 
 fn sweep(store: &Store) -> bool {

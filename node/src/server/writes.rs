@@ -9,16 +9,17 @@ use crate::components::Clock;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
-use gateway::write::writer::{PartOutcome, WriteBatch, Writer, Written};
+use gateway::write::writer::{Change, PartOutcome, WriteBatch, Writer, Written};
 use proto::{
     hlc::Hlc,
     id::{ClusterId, ShardId, Stream},
     reason::{Action, Reason, Refusal},
+    row::Content,
     token::{Reached, Token},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{sleep, timeout},
 };
 
@@ -26,8 +27,14 @@ use tokio::{
 const RETRY_FIRST: Duration = Duration::from_millis(5);
 const RETRY_MOST: Duration = Duration::from_millis(200);
 
+/// Bytes of rows that may wait in this gateway for their answers; beyond it writes are refused.
+const WAITING_KIB: usize = 128 << 10;
+/// What a row takes besides its key and values.
+const ROW_OVERHEAD_BYTES: usize = 128;
+
 /// Writes through the region's primaries.
 pub struct Writes {
+    room: Semaphore,
     cluster: ClusterId,
     region: RegionView,
     shards: mpsc::Sender<Input>,
@@ -49,6 +56,7 @@ impl Writes {
         max_offset: Duration,
     ) -> Self {
         Self {
+            room: Semaphore::new(WAITING_KIB),
             cluster,
             region,
             shards,
@@ -170,6 +178,10 @@ impl Writer for Writes {
             Ok(follows) => follows,
             Err(refusal) => return all_refused(&batch, &refusal),
         };
+        let Ok(_waiting) = self.room.try_acquire_many(kib(&batch)) else {
+            let refusal = Refusal::new(Reason::Overloaded, "too many bytes of writes wait in this gateway");
+            return all_refused(&batch, &refusal);
+        };
         let mut by_shard: BTreeMap<ShardId, Vec<usize>> = BTreeMap::new();
         for (place, part) in batch.parts.iter().enumerate() {
             by_shard.entry(part.shard).or_default().push(place);
@@ -223,7 +235,7 @@ fn outcome(answer: PartAnswer) -> PartOutcome {
 fn all_refused(batch: &WriteBatch, refusal: &Refusal) -> Written {
     let part = |_| PartOutcome::Refused {
         refusal: refusal.clone(),
-        retry_after: None,
+        retry_after: (refusal.reason == Reason::Overloaded).then_some(RETRY_MOST),
     };
     Written {
         parts: batch.parts.iter().map(part).collect(),
@@ -247,4 +259,22 @@ fn refused(shard: ShardId, why: &str) -> PartAnswer {
 fn is_passing(reason: Reason) -> bool {
     reason != Reason::NearlyFull
         && matches!(reason.action(), Action::Retry | Action::RetryElsewhere)
+}
+
+/// About what a batch takes, at most all there is.
+fn kib(batch: &WriteBatch) -> u32 {
+    let rows = batch.parts.iter().flat_map(|part| &part.rows);
+    let bytes: usize = rows.map(|row| ROW_OVERHEAD_BYTES + row.key.as_bytes().len() + value_bytes(&row.change)).sum();
+    u32::try_from((bytes >> 10).clamp(1, WAITING_KIB)).expect("the limit fits")
+}
+
+fn value_bytes(change: &Change) -> usize {
+    let Change::Set(cells) = change else {
+        return 0;
+    };
+    let bytes = |content: &Content| match content {
+        Content::Value(bytes) => bytes.len(),
+        Content::Null => 0,
+    };
+    cells.iter().map(|(_, content)| bytes(content)).sum()
 }

@@ -125,11 +125,13 @@ impl CellHistory {
         self.acknowledged[..count].last().map(|(_, id)| *id)
     }
 
-    /// The latest of the acknowledged writes that `token` covers.
-    pub fn covered_by(&self, token: &Reach) -> Option<FactId> {
+    /// The latest of the acknowledged writes that `token`, which was answered at `answered`, covers.
+    pub fn covered_by(&self, token: &Reach, answered: u64) -> Option<FactId> {
         let covered = |fact: &Fact| {
-            let given = fact.token.as_ref().filter(|_| fact.acknowledged.is_some());
-            given.is_some_and(|given| token.covers(given))
+            // What left later is in no token yet; saying so first spares comparing its token.
+            fact.issued <= answered
+                && fact.acknowledged.is_some()
+                && fact.token.as_ref().is_some_and(|given| token.covers(given))
         };
         self.facts.iter().position(covered)
     }

@@ -200,7 +200,7 @@ fn contained(
     let musts = [
         (
             Because::Token,
-            token.and_then(|token| cell.covered_by(token)),
+            token.and_then(|token| cell.covered_by(token, frame.answered)),
         ),
         (Because::Seen, token.and_then(|token| cell.seen_by(token))),
         (

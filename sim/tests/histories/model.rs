@@ -67,7 +67,8 @@ pub struct Run {
 
 impl Run {
     pub fn history(&self) -> History {
-        History::of(self.header.clone(), self.entries.clone()).unwrap()
+        History::of(self.header.clone(), self.entries.clone())
+            .expect("the model records its calls in order")
     }
 }
 
@@ -369,9 +370,11 @@ impl Model {
             token: Some(token), ..
         }) = &answer
         {
-            let token = Token::decode(token.as_slice(), CLUSTER).unwrap();
-            let sequence = token.streams().next().unwrap().1.sequence.0;
-            self.clients[client].seen = self.clients[client].seen.max(sequence);
+            let token = Token::decode(token.as_slice(), CLUSTER).expect("the model made it");
+            for (_, reached) in token.streams() {
+                let seen = &mut self.clients[client].seen;
+                *seen = (*seen).max(reached.sequence.0);
+            }
         }
         self.now += self.random.below(2_000);
         self.record(Event::LookupAnswered(LookupAnswered { call, answer }));
@@ -423,7 +426,7 @@ fn encoded(sequence: u64) -> Bytes {
         sequence: Sequence(sequence),
     };
     token.see(STREAM, reached, Hlc(sequence));
-    Bytes::of(&token.encode(CLUSTER).unwrap())
+    Bytes::of(&token.encode(CLUSTER).expect("one stream fits a token"))
 }
 
 pub fn apply(entry: &Logged, state: &mut BTreeMap<RowKey, Row>) {
@@ -431,7 +434,7 @@ pub fn apply(entry: &Logged, state: &mut BTreeMap<RowKey, Row>) {
         let schema = SCHEMAS
             .iter()
             .find(|schema| schema.view() == row.row.view)
-            .unwrap();
+            .expect("the load writes its two views only");
         let old = state.remove(&row.row).unwrap_or_default();
         state.insert(
             row.row.clone(),

@@ -37,7 +37,7 @@ pub enum Input {
     Tick,
     /// Somebody wants to know how things stand.
     Report(oneshot::Sender<Vec<ShardReport>>),
-    /// The node stops: what was appended is synced, then nothing more is taken.
+    /// The node stops: nothing more is taken. What was not answered by now is *unknown* to its caller.
     Stop(oneshot::Sender<()>),
 }
 

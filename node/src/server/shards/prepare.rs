@@ -320,3 +320,6 @@ fn replaces_whole(sent: &Row, schema: &RowSchema, standing: EventTime) -> bool {
             .version()
             .is_some_and(|version| version.event_time > standing)
 }
+
+#[cfg(test)]
+mod tests;
