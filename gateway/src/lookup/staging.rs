@@ -159,8 +159,29 @@ impl Staging {
         self.times.push(time);
     }
 
-    /// Adds a row from its record, stored under `schema`.
+    /// Adds a row from its record, stored under `schema`. A record that does not fit it adds nothing.
     pub fn push_record(
+        &mut self,
+        record: &RecordView<'_>,
+        schema: &RowSchema,
+    ) -> Result<(), Malformed> {
+        self.whole_or_nothing(|staging| staging.stage_record(record, schema))
+    }
+
+    /// A row that breaks off must not shift those after it.
+    fn whole_or_nothing(
+        &mut self,
+        stage: impl FnOnce(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let before = self.fixed.len();
+        let staged = stage(self);
+        if staged.is_err() {
+            self.fixed.truncate(before);
+        }
+        staged
+    }
+
+    fn stage_record(
         &mut self,
         record: &RecordView<'_>,
         schema: &RowSchema,
@@ -224,7 +245,8 @@ impl Staging {
             self.push_absent();
             return Ok(());
         }
-        self.push_each(|column| Ok(row.cell(column.feature).cloned()), schema)
+        let cell_of = |column: &StagedColumn| Ok(row.cell(column.feature).cloned());
+        self.whole_or_nothing(|staging| staging.push_each(cell_of, schema))
     }
 
     /// Adds an exceptional row from its cells; one that turns out to be plain is made so.
@@ -364,4 +386,59 @@ fn stage_slots(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::{
+        hlc::Hlc,
+        id::{FeatureId, RegionId, SchemaVersion, ViewId},
+        record::{RecordKind, encode},
+        schema::Column,
+        version::Version,
+    };
+
+    #[test]
+    fn a_record_that_breaks_off_does_not_shift_the_rows_after_it() {
+        let columns = ["int64", "string"].map(|ty| Column::of(ty.parse().unwrap()));
+        let schema = Arc::new(RowSchema::new(
+            ViewId(1),
+            SchemaVersion(1),
+            columns.to_vec(),
+        ));
+        let layout = Arc::new(Layout::new(
+            Arc::clone(&schema),
+            [FeatureId(0), FeatureId(1)],
+        ));
+        let version = Version {
+            event_time: EventTime::saturating(5),
+            write_time: Hlc(6),
+            origin: RegionId(1),
+        };
+        let mut row = Row::default();
+        let cell = |content: &'static [u8]| Cell::Latest {
+            version,
+            content: Content::Value(content.into()),
+        };
+        row.set(FeatureId(0), cell(&[7, 0, 0, 0, 0, 0, 0, 0]));
+        row.set(FeatureId(1), cell(b"text"));
+        let good = encode(&row, RecordKind::OwnDelta, b"key", &schema)
+            .unwrap()
+            .bytes;
+        let mut bad = good.clone();
+        let end = RecordView::parse(&good).unwrap().fixed_area() + 8;
+        bad[end..end + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+
+        let mut staging = Staging::with_capacity(layout, 2);
+        let broken = RecordView::parse(&bad).unwrap();
+        assert!(staging.push_record(&broken, &schema).is_err());
+        staging.push_unavailable();
+        staging
+            .push_record(&RecordView::parse(&good).unwrap(), &schema)
+            .unwrap();
+        let row_bytes = staging.layout().row_bytes();
+        assert_eq!((staging.rows(), staging.fixed().len()), (2, 2 * row_bytes));
+        assert_eq!(staging.fixed()[row_bytes], 7);
+    }
 }

@@ -100,9 +100,7 @@ impl Regional {
             let Some(config) = placement.shards.get(&shard) else {
                 continue;
             };
-            let Some(change) = change(config, &proposal) else {
-                continue;
-            };
+            let change = change(config, &proposal);
             let expect = Some((proposal.expected.incarnation, proposal.expected.epoch));
             let command = PlacementCommand::Change {
                 shard,
@@ -224,23 +222,21 @@ fn peers(placement: &Placement, voters: &BTreeSet<NodeId>) -> BTreeMap<NodeId, P
     voters.iter().filter_map(peer).collect()
 }
 
-/// A core's proposal of a whole configuration as the one step that the group takes.
-fn change(config: &ShardConfig, proposal: &Proposal) -> Option<ShardChange> {
-    let same_node = config.primary.node == proposal.primary.node;
-    if same_node && config.boot != proposal.primary.boot {
-        return Some(ShardChange::Restart {
-            boot: proposal.primary.boot,
-        });
+/// A core's proposal of a whole configuration as the one step that the group takes. Of several
+/// leavers one goes first: the core proposes again under the epoch that this makes.
+fn change(config: &ShardConfig, proposal: &Proposal) -> ShardChange {
+    let boot = proposal.primary.boot;
+    if config.primary.node == proposal.primary.node && config.boot != boot {
+        return ShardChange::Restart { boot };
     }
     let proposed: BTreeSet<Replica> = proposal.in_sync.iter().map(placed).collect();
     if let Some(joiner) = proposed.difference(&config.in_sync).next() {
-        return Some(ShardChange::Grow { joiner: *joiner });
+        return ShardChange::Grow { joiner: *joiner };
     }
-    config
-        .in_sync
-        .difference(&proposed)
-        .next()
-        .map(|leaver| ShardChange::Shrink { leaver: *leaver })
+    match config.in_sync.difference(&proposed).next() {
+        Some(leaver) => ShardChange::Shrink { leaver: *leaver },
+        None => ShardChange::Renew { boot },
+    }
 }
 
 fn placed(member: &Member) -> Replica {
@@ -248,5 +244,57 @@ fn placed(member: &Member) -> Replica {
         node: member.node,
         store: member.store,
         boot: member.boot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::id::{Epoch, Incarnation, StoreId};
+    use replication::{Fence, Primary};
+
+    fn replica(node: u64) -> Replica {
+        Replica {
+            node: NodeId(node),
+            store: StoreId(node),
+            boot: None,
+        }
+    }
+
+    fn check(boot: u64, in_sync: &[u64], expected: &ShardChange) {
+        let config = ShardConfig {
+            incarnation: Incarnation(1),
+            epoch: Epoch(4),
+            primary: replica(1),
+            boot: BootId(7),
+            in_sync: [1, 2, 3].map(replica).into(),
+            joining: BTreeSet::new(),
+        };
+        let member = |node: &u64| Member {
+            node: NodeId(*node),
+            store: StoreId(*node),
+            boot: None,
+        };
+        let proposal = Proposal {
+            expected: Fence {
+                incarnation: Incarnation(1),
+                epoch: Epoch(4),
+            },
+            primary: Primary {
+                node: NodeId(1),
+                boot: BootId(boot),
+            },
+            in_sync: in_sync.iter().map(member).collect(),
+        };
+        assert_eq!(change(&config, &proposal), *expected);
+    }
+
+    #[test]
+    fn each_proposal_of_a_core_is_one_step_of_the_group() {
+        check(8, &[1, 2, 3], &ShardChange::Restart { boot: BootId(8) });
+        check(7, &[1, 2, 3, 4], &ShardChange::Grow { joiner: replica(4) });
+        check(7, &[1, 3], &ShardChange::Shrink { leaver: replica(2) });
+        check(7, &[1], &ShardChange::Shrink { leaver: replica(2) });
+        check(7, &[1, 2, 3], &ShardChange::Renew { boot: BootId(7) });
     }
 }

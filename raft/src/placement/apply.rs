@@ -182,6 +182,15 @@ impl Placement {
                 self.promote(&mut config, to, boot, &drop, policy)?;
             }
             ShardChange::Restart { boot } => self.restart(&mut config, boot)?,
+            ShardChange::Renew { boot } => {
+                self.must_be_present(config.primary)?;
+                self.must_run(config.primary, boot)?;
+                if config.boot != boot {
+                    // Another run of the process: it asks for a restart, which says so.
+                    return Err(PlacementRefusal::NotPresent(config.primary));
+                }
+                config.epoch = next(config.epoch);
+            }
             ShardChange::Grow { joiner } => {
                 self.must_be_present(joiner)?;
                 if !config.joining.remove(&joiner) {

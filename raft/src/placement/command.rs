@@ -66,6 +66,12 @@ pub enum ShardChange {
         /// Its new run.
         boot: BootId,
     },
+    /// The primary goes on with the same set in a new epoch: proposed where it cannot know what
+    /// became of an earlier proposal, which the new epoch then voids.
+    Renew {
+        /// Its present run.
+        boot: BootId,
+    },
     /// A joiner that holds the whole log becomes a member; proposed by the primary.
     Grow {
         /// The joiner.

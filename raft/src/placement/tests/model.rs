@@ -430,6 +430,7 @@ impl World {
             ShardChange::Place { .. } => "placed",
             ShardChange::Promote { .. } => "promoted",
             ShardChange::Restart { .. } => "restarted",
+            ShardChange::Renew { .. } => "renewed",
             ShardChange::Grow { joiner } if !self.committed.is_present(*joiner) => {
                 "joiner wiped in flight"
             }

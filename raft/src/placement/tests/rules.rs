@@ -326,3 +326,26 @@ fn parts_hold_the_state_and_commands_read_back() {
         command
     );
 }
+
+#[test]
+fn a_primary_may_void_its_earlier_proposals_by_a_new_epoch() {
+    let mut placement = placed(2, 1);
+    let renew = |boot| ShardChange::Renew { boot: BootId(boot) };
+    done(&mut placement, change(Some((1, 1)), renew(201)));
+    assert_eq!(placement.shards[&SHARD].epoch, Epoch(2));
+    assert_eq!(placement.shards[&SHARD].in_sync.len(), 2);
+    let grow = ShardChange::Shrink {
+        leaver: replica(2, 102),
+    };
+    check_refused(
+        &placement,
+        change(Some((1, 1)), grow),
+        PlacementRefusal::Moved,
+    );
+    let primary = replica(1, 101);
+    check_refused(
+        &placement,
+        change(Some((1, 2)), renew(999)),
+        PlacementRefusal::NotPresent(primary),
+    );
+}
