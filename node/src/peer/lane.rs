@@ -112,15 +112,16 @@ async fn keep(
             Ok(()) => return,
             Err(Broke { error, was_open }) => {
                 tracing::debug!(%address, class = ?hello.class, %error, "connection to a node broke");
-                waiting.lock().clear();
                 if was_open {
                     pause = RETRY_FIRST;
                     shared.handler.down(hello.to, hello.class);
                 }
             }
         }
-        // What waited meanwhile is old news; calls in it fail rather than arrive late.
+        // What waited meanwhile is old news; calls in it fail rather than arrive late. Frames go
+        // first: a call stands in the table before its frame is queued, so none waits for nothing.
         while frames.try_recv().is_ok() {}
+        waiting.lock().clear();
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_MOST);
     }
