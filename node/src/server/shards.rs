@@ -1,5 +1,6 @@
 //! The shards of a node, as the rest of the process reaches them.
 
+mod admit;
 mod board;
 mod driver;
 mod effects;

@@ -1,30 +1,22 @@
 //! The shards of one node: their replicas' cores, the store's writer and the node's clock, owned by
 //! one thread. It takes inputs, steps cores, and carries out what they ask for in their order.
 //!
-//! Write path, steps 3 to 6: a part is prepared, stamped and appended; it is sent to the other
-//! replicas as soon as it is encoded, synced with whatever else came meanwhile, and answered once
-//! the core says that it is committed.
+//! Parts of writes are taken by `admit`, effects carried out by `effects`, turns made by `run`.
 
 use super::{
-    board::{Board, Standing as Stands},
-    input::{Input, PartAnswer, PartWrite, ShardReport},
+    board::{Board, Standing},
+    input::{Input, PartWrite, ShardReport},
     outbox::Outbox,
-    prepare::{Terms, prepare},
-    standing::Standing,
 };
 use crate::{components::Now, server::hlc_bound::HlcBound};
-use gateway::write::writer::WriteRow;
 use proto::{
-    hlc::{Clock, Hlc},
+    hlc::Clock,
     id::{BootId, NodeId, RegionId, ShardId, StoreId},
-    reason::{Reason, Refusal},
-    schema::Schemas,
 };
 use raft::registry::{Catalog, span::Span};
 use replication::{
     Budget, Configuration, Context, Effect, Event, Message, Micros, Proposal, Replica, Ticket,
-    replica::Identity,
-    write::{Answer, Refused, ReplyTo, Write},
+    replica::Identity, write::ReplyTo,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -34,12 +26,8 @@ use std::{
 use store::{Batch, Writer};
 use tokio::sync::mpsc;
 
-/// A part whose stamp came out above what it was judged by is prepared again this often.
-const PREPARE_TRIES: u8 = 3;
 /// Commit points that no later entry carried are logged every so many ticks: about a second.
 const TICKS_PER_COMMIT_RECORD: u64 = 40;
-/// What a refused caller waits before it tries again.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Who this node is to its shards.
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +58,10 @@ pub(super) enum Work {
     Event(Event),
 }
 
-struct Waiting {
-    write: PartWrite,
-    tries: u8,
+/// A part whose caller waits.
+pub(super) struct Waiting {
+    pub(super) write: PartWrite,
+    pub(super) tries: u8,
 }
 
 /// See the module.
@@ -88,9 +77,9 @@ pub struct Driver {
     pub(super) proposals: mpsc::UnboundedSender<Proposed>,
     pub(super) now: Now,
     pub(super) board: Board,
-    waiting: BTreeMap<ReplyTo, Waiting>,
-    next_reply: u64,
-    max_future: Duration,
+    pub(super) waiting: BTreeMap<ReplyTo, Waiting>,
+    pub(super) next_reply: u64,
+    pub(super) max_future: Duration,
     /// Tickets of groups that are not synced yet: (group, shard, ticket), oldest first.
     pub(super) unsynced: VecDeque<(u64, ShardId, Ticket)>,
     /// What is to be done next; an effect's own consequences come after all that was asked before.
@@ -239,115 +228,6 @@ impl Driver {
         (!batch.is_empty()).then_some(batch)
     }
 
-    fn write(&mut self, write: PartWrite) {
-        let reply_to = ReplyTo(self.next_reply);
-        self.next_reply += 1;
-        if let Err(answer) = self.admit(&write) {
-            // A caller that went away is no fault, here and below.
-            let _ = write.reply.send(answer);
-            return;
-        }
-        self.clock.observe(write.follows);
-        self.submit(reply_to, Waiting { write, tries: 0 });
-    }
-
-    /// Says no early: a full store, and rows of schemas that are not known here yet.
-    fn admit(&self, write: &PartWrite) -> Result<(), PartAnswer> {
-        let part = write.part();
-        let hashes: Vec<u64> = part
-            .rows
-            .iter()
-            .map(|row| row.hash.with_view(row.view))
-            .collect();
-        if let Err(full) = self.writer.store().check_write(part.shard, &hashes) {
-            return Err(PartAnswer::Refused {
-                refusal: Refusal::from(full),
-                retry_after: Some(RETRY_AFTER),
-            });
-        }
-        let is_known = |row: &WriteRow| self.catalog.schema(row.view, row.schema).is_some();
-        if part.rows.iter().all(is_known) {
-            return Ok(());
-        }
-        Err(refused(
-            Reason::NotReady,
-            "the definitions of these rows have not reached this node yet",
-        ))
-    }
-
-    fn submit(&mut self, reply_to: ReplyTo, waiting: Waiting) {
-        let part = waiting.write.part();
-        let shard = part.shard;
-        let terms = Terms {
-            catalog: &self.catalog,
-            region: self.place.region,
-            slot: waiting.write.batch.slot,
-            stamp_at_least: Hlc(self.clock.last().0 + 1)
-                .max(Hlc::from_millis(self.now.wall_millis())),
-            max_future: self.max_future,
-        };
-        let store = self.writer.store();
-        let prepared = prepare(
-            &part.rows,
-            &terms,
-            &Standing {
-                writer: &self.writer,
-                store,
-                shard,
-            },
-        );
-        let write = Write {
-            reply_to,
-            fence: waiting.write.fence,
-            request: waiting.write.batch.id,
-            part: waiting.write.number(),
-            placement: part.placement,
-            rows: prepared.rows,
-            outcome: prepared.outcome,
-            stamp_at_most: prepared.stamp_at_most.unwrap_or(Hlc(u64::MAX)),
-        };
-        self.waiting.insert(reply_to, waiting);
-        if self.replicas.contains_key(&shard) {
-            self.step(shard, Event::Write(write));
-        } else {
-            let refused = Refused::NotPrimary { primary: None };
-            self.answer(reply_to, Answer::Refused(refused), shard);
-        }
-    }
-
-    /// Gives a waiting caller its answer.
-    pub(super) fn answer(&mut self, to: ReplyTo, answer: Answer, shard: ShardId) {
-        let Some(mut waiting) = self.waiting.remove(&to) else {
-            return;
-        };
-        let answer = match answer {
-            Answer::PrepareAgain if waiting.tries < PREPARE_TRIES => {
-                waiting.tries += 1;
-                self.submit(to, waiting);
-                return;
-            }
-            Answer::PrepareAgain => refused(
-                Reason::Overloaded,
-                "the clock moves too fast to judge the rows",
-            ),
-            Answer::Written(written) => PartAnswer::Written {
-                written,
-                copies: self.copies(shard),
-            },
-            Answer::Refused(refused) => PartAnswer::Refused {
-                refusal: Refusal::new(refused.reason(), refused.to_string()),
-                retry_after: Some(RETRY_AFTER),
-            },
-            Answer::Unknown => PartAnswer::Unknown,
-        };
-        let _ = waiting.write.reply.send(answer);
-    }
-
-    fn copies(&self, shard: ShardId) -> u32 {
-        let configuration = self.replicas.get(&shard).and_then(Replica::configuration);
-        configuration.map_or(0, |configuration| configuration.in_sync.len() as u32)
-    }
-
     /// Messages whose rows are of schemas not known here wait until their sender says them again:
     /// definitions are on their way.
     fn messages(&mut self, from: NodeId, messages: Vec<(ShardId, Message)>) {
@@ -399,7 +279,7 @@ impl Driver {
     /// Tells readers how the shards stand.
     fn publish(&self) {
         let now = Micros(self.now.monotonic_micros());
-        let standing = |replica: &Replica| Stands {
+        let standing = |replica: &Replica| Standing {
             role: replica.role(),
             is_readable: replica.is_readable(),
             complete_at: replica.age(now).map(|age| now.since(age)),
@@ -491,13 +371,6 @@ impl Driver {
             committed: replica.committed(),
         };
         self.replicas.iter().map(report).collect()
-    }
-}
-
-fn refused(reason: Reason, message: &str) -> PartAnswer {
-    PartAnswer::Refused {
-        refusal: Refusal::new(reason, message),
-        retry_after: Some(RETRY_AFTER),
     }
 }
 

@@ -34,17 +34,32 @@ fn catalog() -> Catalog {
     let founding = region::Founding {
         cluster: proto::id::ClusterId(1),
         name: "test".into(),
-        sharding: proto::shard::Sharding { shards: 4, seed: 1, algorithm: proto::shard::ShardHash::Xxh3Multiply },
+        sharding: proto::shard::Sharding {
+            shards: 4,
+            seed: 1,
+            algorithm: proto::shard::ShardHash::Xxh3Multiply,
+        },
         transport: region::Transport::Direct,
         max_offset_millis: 500,
         max_future_millis: 300_000,
     };
     let definitions = parse_yaml("test.yaml", DEFINITIONS).unwrap();
     for request in [
-        Request::Found { founding, regions: vec![region] },
-        Request::Apply { definitions, prune: false, expect_revision: None },
+        Request::Found {
+            founding,
+            regions: vec![region],
+        },
+        Request::Apply {
+            definitions,
+            prune: false,
+            expect_revision: None,
+        },
     ] {
-        registry.apply(RegistryCommand { author: "test".into(), at_millis: 1, request });
+        registry.apply(RegistryCommand {
+            author: "test".into(),
+            at_millis: 1,
+            request,
+        });
     }
     Catalog::of(&registry, &Catalog::default())
 }
@@ -59,7 +74,11 @@ impl StandingRows for Stands {
             return Known::Absent;
         };
         let record = RecordView::parse(bytes).unwrap();
-        if record.is_full() { Known::Full(record.version().event_time) } else { Known::Other }
+        if record.is_full() {
+            Known::Full(record.version().event_time)
+        } else {
+            Known::Other
+        }
     }
 
     fn read(&self, row: &WriteRow) -> Result<Option<Vec<u8>>, Refusal> {
@@ -101,7 +120,10 @@ fn sent(catalog: &Catalog, name: &str, event_micros: u64, change: Change) -> Wri
 
 fn set(cells: &[(u16, i64)]) -> Change {
     let cell = |(feature, value): &(u16, i64)| {
-        (FeatureId(*feature), Content::Value(value.to_le_bytes().to_vec().into()))
+        (
+            FeatureId(*feature),
+            Content::Value(value.to_le_bytes().to_vec().into()),
+        )
     };
     Change::Set(cells.iter().map(cell).collect())
 }
@@ -118,7 +140,12 @@ fn run(catalog: &Catalog, row: WriteRow, standing: &impl StandingRows) -> Prepar
 }
 
 /// Prepares, stamps and keeps the row as it would stand then.
-fn write(catalog: &Catalog, stands: &mut Stands, stamp_counter: u64, row: WriteRow) -> Vec<RecordKind> {
+fn write(
+    catalog: &Catalog,
+    stands: &mut Stands,
+    stamp_counter: u64,
+    row: WriteRow,
+) -> Vec<RecordKind> {
     let (at, order) = (row.view.0, row.view);
     let prepared = run(catalog, row, stands);
     let mut kinds = Vec::new();
@@ -144,9 +171,10 @@ fn cells(catalog: &Catalog, stands: &Stands, name: &str) -> Vec<Option<i64>> {
     let record = RecordView::parse(&stands.0[&id.0]).unwrap();
     let row = record.to_row(catalog.view(id).unwrap().newest()).unwrap();
     let value = |cell: &Option<Cell>| match cell {
-        Some(Cell::Latest { content: Content::Value(bytes), .. }) => {
-            Some(i64::from_le_bytes(bytes.as_ref().try_into().unwrap()))
-        }
+        Some(Cell::Latest {
+            content: Content::Value(bytes),
+            ..
+        }) => Some(i64::from_le_bytes(bytes.as_ref().try_into().unwrap())),
         _ => None,
     };
     row.cells.iter().map(value).collect()
@@ -155,8 +183,18 @@ fn cells(catalog: &Catalog, stands: &Stands, name: &str) -> Vec<Option<i64>> {
 #[test]
 fn a_row_that_sets_every_feature_replaces_an_older_whole_row_unread() {
     let (catalog, mut stands) = (catalog(), Stands::default());
-    write(&catalog, &mut stands, 1, sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])));
-    let kinds = write(&catalog, &mut stands, 2, sent(&catalog, "facts", EVENT + 1, set(&[(0, 3), (1, 4)])));
+    write(
+        &catalog,
+        &mut stands,
+        1,
+        sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])),
+    );
+    let kinds = write(
+        &catalog,
+        &mut stands,
+        2,
+        sent(&catalog, "facts", EVENT + 1, set(&[(0, 3), (1, 4)])),
+    );
     assert_eq!(kinds, [RecordKind::OwnDelta]);
     assert_eq!(cells(&catalog, &stands, "facts"), [Some(3), Some(4)]);
 }
@@ -172,7 +210,12 @@ fn a_row_that_cannot_be_read_is_not_taken_for_absent() {
 #[test]
 fn an_older_row_is_shipped_and_changes_nothing() {
     let (catalog, mut stands) = (catalog(), Stands::default());
-    write(&catalog, &mut stands, 1, sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])));
+    write(
+        &catalog,
+        &mut stands,
+        1,
+        sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])),
+    );
     let late = sent(&catalog, "facts", EVENT - 5, set(&[(0, 9), (1, 9)]));
     assert_eq!(run(&catalog, late.clone(), &stands).outcome.superseded, 1);
     assert_eq!(write(&catalog, &mut stands, 2, late), [RecordKind::Delta]);
@@ -182,8 +225,18 @@ fn an_older_row_is_shipped_and_changes_nothing() {
 #[test]
 fn a_partial_row_is_shipped_as_sent_and_stored_merged() {
     let (catalog, mut stands) = (catalog(), Stands::default());
-    write(&catalog, &mut stands, 1, sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])));
-    let kinds = write(&catalog, &mut stands, 2, sent(&catalog, "facts", EVENT + 9, set(&[(1, 5)])));
+    write(
+        &catalog,
+        &mut stands,
+        1,
+        sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])),
+    );
+    let kinds = write(
+        &catalog,
+        &mut stands,
+        2,
+        sent(&catalog, "facts", EVENT + 9, set(&[(1, 5)])),
+    );
     assert_eq!(kinds, [RecordKind::Delta, RecordKind::Image]);
     assert_eq!(cells(&catalog, &stands, "facts"), [Some(1), Some(5)]);
 }
@@ -191,32 +244,73 @@ fn a_partial_row_is_shipped_as_sent_and_stored_merged() {
 #[test]
 fn a_deletion_shadows_late_parts_and_lets_newer_ones_through() {
     let (catalog, mut stands) = (catalog(), Stands::default());
-    write(&catalog, &mut stands, 1, sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])));
-    let kinds = write(&catalog, &mut stands, 2, sent(&catalog, "facts", EVENT + 10, Change::Delete));
+    write(
+        &catalog,
+        &mut stands,
+        1,
+        sent(&catalog, "facts", EVENT, set(&[(0, 1), (1, 2)])),
+    );
+    let kinds = write(
+        &catalog,
+        &mut stands,
+        2,
+        sent(&catalog, "facts", EVENT + 10, Change::Delete),
+    );
     assert_eq!(kinds, [RecordKind::Tombstone]);
-    let late = write(&catalog, &mut stands, 3, sent(&catalog, "facts", EVENT + 9, set(&[(0, 7)])));
+    let late = write(
+        &catalog,
+        &mut stands,
+        3,
+        sent(&catalog, "facts", EVENT + 9, set(&[(0, 7)])),
+    );
     assert_eq!(late, [RecordKind::Delta]);
-    let newer = write(&catalog, &mut stands, 4, sent(&catalog, "facts", EVENT + 11, set(&[(0, 8)])));
-    assert_eq!(newer, [RecordKind::Delta, RecordKind::Image], "the deletion is remembered beside the cell");
+    let newer = write(
+        &catalog,
+        &mut stands,
+        4,
+        sent(&catalog, "facts", EVENT + 11, set(&[(0, 8)])),
+    );
+    assert_eq!(
+        newer,
+        [RecordKind::Delta, RecordKind::Image],
+        "the deletion is remembered beside the cell"
+    );
     assert_eq!(cells(&catalog, &stands, "facts"), [Some(8)]);
 }
 
 #[test]
 fn under_write_time_the_later_write_wins_whatever_its_event_time() {
     let (catalog, mut stands) = (catalog(), Stands::default());
-    write(&catalog, &mut stands, 1, sent(&catalog, "log", EVENT + 500, set(&[(0, 1)])));
-    write(&catalog, &mut stands, 2, sent(&catalog, "log", EVENT - 500, set(&[(0, 2)])));
+    write(
+        &catalog,
+        &mut stands,
+        1,
+        sent(&catalog, "log", EVENT + 500, set(&[(0, 1)])),
+    );
+    write(
+        &catalog,
+        &mut stands,
+        2,
+        sent(&catalog, "log", EVENT - 500, set(&[(0, 2)])),
+    );
     assert_eq!(cells(&catalog, &stands, "log"), [Some(2)]);
 }
 
 #[test]
 fn a_feature_that_combines_is_written_to_its_slot() {
     let (catalog, mut stands) = (catalog(), Stands::default());
-    write(&catalog, &mut stands, 1, sent(&catalog, "counts", EVENT, set(&[(0, 5)])));
+    write(
+        &catalog,
+        &mut stands,
+        1,
+        sent(&catalog, "counts", EVENT, set(&[(0, 5)])),
+    );
     let id = view(&catalog, "counts");
     let record = RecordView::parse(&stands.0[&id.0]).unwrap();
     let row = record.to_row(catalog.view(id).unwrap().newest()).unwrap();
-    assert!(matches!(row.cell(FeatureId(0)), Some(Cell::Slots(slots)) if slots[0].region == RegionId(1)));
+    assert!(
+        matches!(row.cell(FeatureId(0)), Some(Cell::Slots(slots)) if slots[0].region == RegionId(1))
+    );
 }
 
 #[test]
@@ -224,11 +318,18 @@ fn event_times_too_far_ahead_and_too_late_are_refused_by_row() {
     let catalog = catalog();
     let refused = |event_micros| {
         let row = sent(&catalog, "facts", event_micros, set(&[(0, 1)]));
-        run(&catalog, row, &Stands::default()).outcome.rejected.first().map(|rejection| rejection.refusal.reason)
+        run(&catalog, row, &Stands::default())
+            .outcome
+            .rejected
+            .first()
+            .map(|rejection| rejection.refusal.reason)
     };
     let (minute, hour) = (60_000_000, 3_600_000_000);
     assert_eq!(refused(EVENT + 5 * minute), None);
-    assert_eq!(refused(EVENT + 5 * minute + 1_000), Some(Reason::EventTimeInFuture));
+    assert_eq!(
+        refused(EVENT + 5 * minute + 1_000),
+        Some(Reason::EventTimeInFuture)
+    );
     assert_eq!(refused(EVENT - hour), None);
     assert_eq!(refused(EVENT - hour - 1_000), Some(Reason::EventTimeTooOld));
 }
