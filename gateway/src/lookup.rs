@@ -23,7 +23,7 @@ use crate::{
 };
 use fetch::{Fetch, Fetched, Replicas};
 use gather::{Gathered, Wishes};
-use proto::time::EventTime;
+use proto::{reason::Reason, time::EventTime};
 use std::{sync::Arc, time::Duration};
 use wire::twin::{self, lookup_request::Select};
 
@@ -76,6 +76,7 @@ impl Lookups {
             deadline,
         });
         let mut fetched = self.fetch(&fetch).await;
+        check_token(&fetched)?;
         let now = EventTime::saturating(self.clock.wall_micros());
         let wishes = Wishes {
             defaults: !request.no_defaults,
@@ -104,4 +105,15 @@ impl Lookups {
         }
         fetched
     }
+}
+
+/// A token that no replica of this cluster can read is a fault of the call: waiting or another
+/// replica would not help, as they would with a stale one.
+fn check_token(fetched: &Fetched) -> Result<(), Failure> {
+    let mut refusals = fetched
+        .shards
+        .iter()
+        .filter_map(|shard| shard.as_ref().err());
+    let of_token = refusals.find(|refusal| refusal.reason == Reason::TokenUnknown);
+    of_token.map_or(Ok(()), |refusal| Err(refusal.clone().into()))
 }

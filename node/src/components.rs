@@ -1,16 +1,18 @@
 //! Components: the parts of a node that the simulated world replaces.
 //!
-//! Everything a node takes from the machine comes through here: time, randomness, the network and
-//! the place where blocking work runs. Disks come with the store. Settings, numbers that a person
+//! Everything a node takes from the machine comes through here: time, randomness, the network, the
+//! place where its files lie and the place where blocking work runs. Settings, numbers that a person
 //! chooses, never stand here.
 
 mod clock;
 mod entropy;
 mod network;
+mod storage;
 
 pub use clock::{Clock, Now, SystemClock};
 pub use entropy::{Entropy, SystemEntropy};
 pub use network::{Connection, Listener, Network, TcpNetwork};
+pub use storage::{Directories, Home, Storage};
 
 use raft::group::Blocking;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub struct Components {
     pub entropy: Arc<dyn Entropy>,
     /// Connections between nodes and from clients.
     pub network: Arc<dyn Network>,
+    /// Where nodes keep their files.
+    pub storage: Arc<dyn Storage>,
     /// Where work that blocks runs.
     pub place: Blocking,
 }
@@ -36,6 +40,7 @@ impl Components {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             network: Arc::new(TcpNetwork),
+            storage: Arc::new(Directories),
             place: Blocking::Threads,
         }
     }

@@ -27,7 +27,14 @@ fn main() -> ExitCode {
 
 /// What happened, on standard error: `RUST_LOG` chooses how much. A command's own words are its answer.
 fn show_log(is_server: bool) {
-    let default = if is_server { "info,openraft=warn,sled=warn" } else { "error" };
+    let default = if is_server {
+        "info,openraft=warn,sled=warn"
+    } else {
+        "error"
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

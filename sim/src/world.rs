@@ -12,10 +12,14 @@
 mod components;
 mod hosts;
 mod links;
+mod machine;
+pub mod node;
 mod replay;
 mod trace;
+mod unsynced;
 
 pub use components::{HostClock, SeededEntropy, SimNetwork, components};
 pub use hosts::{Failed, Settings, World};
+pub use machine::{Between, Machine};
 pub use replay::{Differs, same_twice};
 pub use trace::{Trace, TraceHash};

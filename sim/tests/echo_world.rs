@@ -5,7 +5,7 @@ use node::components::Network;
 use sim::{
     faults::{self, Budget, Fault},
     random::Random,
-    world::{HostClock, Settings, SimNetwork, Trace, World, components, same_twice},
+    world::{HostClock, Machine, Settings, SimNetwork, Trace, World, components, same_twice},
 };
 use std::{
     cell::RefCell,
@@ -95,7 +95,7 @@ async fn host(
     counts: Counts,
     trace: Trace,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let parts = components(seed, name, &clock);
+    let parts = components(seed, name, &clock, Arc::new(Machine::new(seed)));
     let wall = parts.clock.now().wall_micros;
     trace.event(format_args!(
         "{name} starts as {:x} at {wall}",

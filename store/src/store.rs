@@ -8,16 +8,17 @@ use crate::{
     segment::Directory,
     settings::Settings,
     shard::{Rows, Shard},
-    state::{Condition, ShardState},
+    state::{Condition, ShardState, StreamMark},
     tail::Tail,
     views::{Purge, ViewNumber, Views},
 };
 use parking_lot::{Mutex, RwLock};
 use proto::{
     hlc::Hlc,
-    id::{Position, ShardId, ViewId},
+    id::{PlacementId, Position, RegionId, ShardId, ViewId},
     time::EventTime,
 };
+use smallvec::SmallVec;
 use std::{
     fmt,
     sync::{
@@ -104,6 +105,29 @@ impl Store {
     #[must_use]
     pub fn state(&self, shard: ShardId) -> Option<ShardState> {
         Some(self.shard(shard)?.rows.read().state.clone())
+    }
+
+    /// How far one stream is applied to the shard.
+    #[must_use]
+    pub fn stream(&self, shard: ShardId, stream: (RegionId, PlacementId)) -> Option<StreamMark> {
+        let shard = self.shard(shard)?;
+        let rows = shard.rows.read();
+        rows.state.streams.get(&stream).copied()
+    }
+
+    /// How far all streams are applied to the shard. On the path of lookups, so nothing else of the
+    /// state is copied.
+    #[must_use]
+    pub fn streams(&self, shard: ShardId) -> SmallVec<[((RegionId, PlacementId), StreamMark); 4]> {
+        let Some(shard) = self.shard(shard) else {
+            return SmallVec::new();
+        };
+        let rows = shard.rows.read();
+        rows.state
+            .streams
+            .iter()
+            .map(|(stream, mark)| (*stream, *mark))
+            .collect()
     }
 
     /// The position up to which the shard's rows are visible; 0 before the first entry.

@@ -5,6 +5,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use jiff::civil::DateTime;
 use proto::reason::{Reason, Refusal};
 use serde_json::Value;
 use std::time::Duration;
@@ -14,6 +15,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Bytes as text.
 pub fn encode_bytes(bytes: &[u8]) -> String {
@@ -86,8 +89,10 @@ pub fn seconds(span: Duration) -> String {
 /// A point in time as RFC 3339 in UTC, with as many digits as it needs, at most 6; `None` outside
 /// the years that RFC 3339 can name.
 pub fn timestamp(micros: i64) -> Option<String> {
-    let time = jiff::Timestamp::from_microsecond(micros).ok()?;
-    Some(time.to_string()).filter(|text| !text.starts_with('-'))
+    let time = EPOCH
+        .checked_add(jiff::SignedDuration::from_micros(micros))
+        .ok()?;
+    Some(format!("{time}Z")).filter(|text| !text.starts_with('-'))
 }
 
 /// Microseconds of an RFC 3339 text, or of an integer, which names them as they are.
@@ -98,15 +103,26 @@ pub fn micros(value: &Value) -> Result<i64, String> {
     let text = value.as_str().ok_or_else(|| {
         format!("{value} is not a time; write RFC 3339, as \"2026-11-20T10:00:00Z\", or microseconds since 1970")
     })?;
-    let time: jiff::Timestamp = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not RFC 3339, as \"2026-11-20T10:00:00Z\""))?;
-    if time.subsec_nanosecond() % 1_000 != 0 {
+    let nanos = nanoseconds(text)
+        .ok_or_else(|| format!("{text:?} is not RFC 3339, as \"2026-11-20T10:00:00Z\""))?;
+    if nanos % 1_000 != 0 {
         return Err(format!(
             "{text:?} has more than 6 digits after the second; times are kept in microseconds"
         ));
     }
-    Ok(time.as_microsecond())
+    i64::try_from(nanos / 1_000).map_err(|_| format!("{text:?} is a time out of range"))
+}
+
+/// The library's instants end a day before RFC 3339's, so that every zone can name them. That last
+/// day, which often stands for "for ever", is read as a date and time in UTC.
+fn nanoseconds(text: &str) -> Option<i128> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time.as_nanosecond());
+    }
+    let last_day = text.strip_suffix('Z')?;
+    let is_one = last_day.starts_with("9999-12-3") && last_day.contains('T');
+    let time: DateTime = last_day.parse().ok().filter(|_| is_one)?;
+    Some(time.duration_since(EPOCH).as_nanos())
 }
 
 #[cfg(test)]
@@ -142,7 +158,10 @@ mod tests {
 
     #[test]
     fn times_keep_their_microseconds() {
-        for micros_since_1970 in [0, 1, 1_795_000_000_123_456, -5] {
+        let last = 253_402_300_799_999_999;
+        assert_eq!(timestamp(last).unwrap(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(timestamp(last + 1), None);
+        for micros_since_1970 in [0, 1, 1_795_000_000_123_456, -5, last] {
             let text = timestamp(micros_since_1970).unwrap();
             assert!(text.ends_with('Z'));
             assert_eq!(micros(&json!(text)), Ok(micros_since_1970));
@@ -151,6 +170,7 @@ mod tests {
         assert_eq!(timestamp(i64::MAX), None);
         assert!(micros(&json!("2026-11-20T10:00:00.0000001Z")).is_err());
         assert!(micros(&json!("yesterday")).is_err());
+        assert!(micros(&json!("9999-12-31Z")).is_err());
     }
 
     #[test]

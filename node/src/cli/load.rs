@@ -1,6 +1,10 @@
 //! `atoll load`: a file of rows into a view.
 
-use super::{arguments::Access, failure::WrongUsage, session::Session};
+use super::{
+    arguments::Access,
+    failure::{PartRefused, WrongUsage},
+    session::Session,
+};
 use crate::{
     client::{call::COMMAND_DEADLINE, definition},
     load::{
@@ -118,6 +122,9 @@ pub async fn run(session: &Session, arguments: LoadArguments) -> anyhow::Result<
             "stopped after row {}; the same command goes on from there",
             summary.done
         );
+    }
+    if summary.counts.rejected > 0 {
+        return Err(PartRefused.into());
     }
     Ok(())
 }

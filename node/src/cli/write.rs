@@ -21,7 +21,7 @@ use crate::{
     },
 };
 use anyhow::{Context as _, anyhow};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use std::{
     fs::File,
     io::{BufRead, BufReader, stdin},
@@ -34,6 +34,7 @@ const ROWS_PER_REQUEST: usize = 1_000;
 
 /// The arguments of `atoll write`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("source").required(true).args(["file", "input"]))]
 pub struct WriteArguments {
     /// Project
     #[arg(long)]
@@ -48,11 +49,7 @@ pub struct WriteArguments {
     pub file: Option<PathBuf>,
 
     /// Read standard input
-    #[arg(
-        value_name = "-",
-        conflicts_with = "file",
-        required_unless_present = "file"
-    )]
+    #[arg(value_name = "-")]
     pub input: Option<String>,
 
     /// Whose disks the rows must be on before the answer

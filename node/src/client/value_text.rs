@@ -4,11 +4,13 @@
 
 use super::{cell::BadValue, value_json};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use proto::{
     types::{Scalar, Type},
     value::Value,
 };
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Reads `text` as a value of type `ty`. Lists and vectors are written as JSON arrays.
 pub fn parse(ty: Type, text: &str) -> Result<Value, BadValue> {
@@ -63,23 +65,37 @@ pub fn parse_scalar(scalar: Scalar, text: &str) -> Result<Value, BadValue> {
 
 /// Reads RFC 3339 as microseconds since 1970. What is finer is cut off towards the past.
 pub fn parse_micros(text: &str) -> Result<i64, BadValue> {
-    let time: Timestamp = text.parse().map_err(|_| {
+    let nanos = nanoseconds(text).ok_or_else(|| {
         BadValue::new(
             text,
             "is not a time with its zone; write it as RFC 3339, for example 2026-11-20T10:00:00Z",
         )
     })?;
-    let micros = time.as_nanosecond().div_euclid(1_000);
-    i64::try_from(micros).map_err(|_| BadValue::new(text, "is a time out of range"))
+    i64::try_from(nanos.div_euclid(1_000))
+        .map_err(|_| BadValue::new(text, "is a time out of range"))
+}
+
+/// The library's instants end a day before RFC 3339's, so that every zone can name them. That last
+/// day, which often stands for "for ever", is read as a date and time in UTC.
+fn nanoseconds(text: &str) -> Option<i128> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_nanosecond());
+    }
+    let last_day = text.strip_suffix('Z')?;
+    let is_one = last_day.starts_with("9999-12-3") && last_day.contains('T');
+    let time: DateTime = last_day.parse().ok().filter(|_| is_one)?;
+    Some(time.duration_since(EPOCH).as_nanos())
 }
 
 /// RFC 3339 with as many digits as the time has, and `Z`.
 #[must_use]
 pub fn format_micros(micros: i64) -> String {
-    Timestamp::from_microsecond(micros).map_or_else(
-        |_| format!("{micros} microseconds after 1970"),
-        |time| time.to_string(),
-    )
+    EPOCH
+        .checked_add(SignedDuration::from_micros(micros))
+        .map_or_else(
+            |_| format!("{micros} microseconds after 1970"),
+            |time| format!("{time}Z"),
+        )
 }
 
 /// As a table shows it.
@@ -183,6 +199,10 @@ mod tests {
             "2025-11-20T10:00:00.000001Z"
         );
         assert_eq!(format_micros(0), "1970-01-01T00:00:00Z");
+        let last = "9999-12-31T23:59:59.999999Z";
+        check("timestamp", last, Value::Timestamp(253_402_300_799_999_999));
+        assert_eq!(format_micros(253_402_300_799_999_999), last);
+        check_refused("timestamp", "9999-12-31Z", "with its zone");
     }
 
     #[test]

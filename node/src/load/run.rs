@@ -142,8 +142,11 @@ pub async fn run(
     tokio::pin!(stop);
     let mut stopped = false;
     let mut exhausted = false;
+    // After a batch that was not taken nothing more is sent, but what is in flight gets its answer:
+    // it is done then, and need not be sent again.
+    let mut refused = None;
     loop {
-        while !stopped && !exhausted && run.in_flight.len() < run.window() {
+        while !stopped && !exhausted && refused.is_none() && run.in_flight.len() < run.window() {
             tokio::select! {
                 biased;
                 () = &mut stop => stopped = true,
@@ -158,9 +161,14 @@ pub async fn run(
             () = &mut stop, if !stopped => stopped = true,
             Some(done) = run.in_flight.join_next() => {
                 let (batch, outcome) = done.expect("sending does not panic and is not aborted");
-                run.take(batch, outcome)?;
+                if let Err(error) = run.take(batch, outcome) {
+                    refused.get_or_insert(error);
+                }
             }
         }
+    }
+    if let Some(error) = refused {
+        return Err(error);
     }
     run.end(!exhausted)?;
     Ok(Summary {

@@ -112,6 +112,12 @@ impl DataDir {
         self.node
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A file or folder in the directory.
     #[must_use]
     pub fn join(&self, name: &str) -> PathBuf {

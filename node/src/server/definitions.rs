@@ -6,8 +6,15 @@ use gateway::{
     catalog::{Catalog, Catalogs},
     failure::Failure,
 };
-use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use proto::id::Revision;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+/// How long one who changed definitions waits to see them.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The newest definitions as the gateway reads them.
 pub struct Published(watch::Receiver<Arc<Catalog>>);
@@ -37,6 +44,14 @@ impl Published {
             }
         });
         Ok(Arc::new(Self(published)))
+    }
+
+    /// Waits until requests of this process are answered under `revision` or a newer one.
+    pub async fn reaches(&self, revision: Revision) {
+        let mut published = self.0.clone();
+        let reached = published.wait_for(|catalog| catalog.revision >= revision);
+        // The change stands in any case; a node that lags shows it a little later.
+        let _ = timeout(PATIENCE, reached).await;
     }
 }
 

@@ -2,12 +2,11 @@
 //! node is to found them, and the node registered in them.
 
 use super::{
-    data_dir::DataDir,
     peers::{Groups, RaftOverMesh},
     start::io,
 };
 use crate::{
-    components::Components,
+    components::{Components, Home},
     peer::Me,
     settings::{ClusterSettings, Durability, NodeSettings, RegionSettings, Role},
 };
@@ -17,10 +16,7 @@ use proto::{
     shard::{ShardHash, Sharding},
 };
 use raft::{
-    group::{
-        Applied, Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError,
-        applied::SledState,
-    },
+    group::{Applied, Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError},
     machine::StateMachine,
     placement::{
         Placement, PlacementCommand, PlacementOutcome,
@@ -85,7 +81,7 @@ pub struct Start<'a> {
     /// Where logs and snapshots lie.
     pub disk: Arc<dyn Disk>,
     /// Where applied state lies.
-    pub dir: &'a DataDir,
+    pub home: &'a dyn Home,
     /// How members reach each other.
     pub network: Arc<RaftOverMesh>,
     /// Who this node is.
@@ -127,14 +123,13 @@ impl Start<'_> {
     }
 
     async fn group<S: StateMachine>(&self, id: GroupId) -> Result<Group<S>, MetadataError> {
-        let applied = self.dir.join("meta").join(id.to_string());
-        let applied = SledState::open(applied).map_err(|error| {
+        let applied = self.home.applied(&id.to_string()).map_err(|error| {
             MetadataError::Disk(io("open the applied state of the metadata")(error).to_string())
         })?;
         let files = GroupFiles {
             disk: Arc::clone(&self.disk),
             directory: format!("raft/{id}"),
-            applied: Box::new(applied),
+            applied,
             blocking: self.components.place,
         };
         let network = Arc::clone(&self.network);

@@ -1,7 +1,7 @@
 //! Metadata path: calls about definitions, answered from the newest committed registry, and changes
 //! proposed to the global group.
 
-use super::global::Global;
+use super::{definitions::Published, global::Global};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use gateway::{failure::Failure, registry::Registry};
@@ -27,13 +27,14 @@ const HISTORY_ENTRIES: usize = 1_000;
 /// Answers registry calls.
 pub struct Definitions {
     global: Arc<Global>,
+    published: Arc<Published>,
 }
 
 impl Definitions {
-    /// Definitions of the cluster that `global` keeps.
+    /// Definitions of the cluster that `global` keeps, as this process has `published` them.
     #[must_use]
-    pub fn new(global: Arc<Global>) -> Self {
-        Self { global }
+    pub fn new(global: Arc<Global>, published: Arc<Published>) -> Self {
+        Self { global, published }
     }
 
     fn catalog(&self) -> Arc<Catalog> {
@@ -43,6 +44,8 @@ impl Definitions {
     async fn change(&self, request: Request) -> Result<v1::ApplyResponse, Failure> {
         match self.global.propose(AUTHOR, request).await? {
             RegistryOutcome::Done { revision, plan, .. } => {
+                // Who made the change uses it with the next call.
+                self.published.reaches(revision).await;
                 let changes = plan.map(|plan| plan.changes.iter().map(change).collect());
                 Ok(v1::ApplyResponse {
                     revision: revision.0,

@@ -96,8 +96,10 @@ impl Replicas {
     }
 
     fn head(&self, stream: Stream) -> Option<Head> {
-        let state = self.reader.store().state(stream.shard)?;
-        let mark = state.streams.get(&(stream.origin, stream.placement))?;
+        let mark = self
+            .reader
+            .store()
+            .stream(stream.shard, (stream.origin, stream.placement))?;
         Some(Head {
             incarnation: mark.incarnation,
             sequence: mark.sequence,
@@ -138,14 +140,11 @@ impl Replicas {
     fn seen(&self, fetch: &Fetch) -> Token {
         let mut token = Token::default();
         for read in &fetch.reads {
-            let Some(state) = self.reader.store().state(read.shard) else {
-                continue;
-            };
-            for ((origin, placement), mark) in &state.streams {
+            for ((origin, placement), mark) in self.reader.store().streams(read.shard) {
                 let stream = Stream {
-                    origin: *origin,
+                    origin,
                     shard: read.shard,
-                    placement: *placement,
+                    placement,
                 };
                 token.see(
                     stream,

@@ -1,11 +1,11 @@
 //! A node that runs, and how it stops.
 
 use super::{
-    data_dir::DataDir,
     metadata::Metadata,
     shards::{Board, Input},
     upkeep::Upkeep,
 };
+use crate::components::Home;
 use gateway::Readiness;
 use raft::group::Blocking;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -32,7 +32,7 @@ pub struct Running {
     pub(super) end: watch::Receiver<Option<Option<String>>>,
     pub(super) background: Background,
     pub(super) groups: Metadata,
-    pub(super) dir: DataDir,
+    pub(super) home: Box<dyn Home>,
 }
 
 impl Running {
@@ -72,7 +72,7 @@ impl Running {
         let _ = timeout(STOP_WITHIN, end.wait_for(Option::is_some)).await;
         self.groups.regional.stop().await;
         self.groups.global.stop().await;
-        drop(self.dir);
+        drop(self.home);
     }
 }
 

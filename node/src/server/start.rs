@@ -2,7 +2,7 @@
 
 use super::{
     admin::Admin,
-    data_dir::{DataDir, DataDirError},
+    data_dir::DataDirError,
     definitions::Published,
     edge::{GatewayClock, GatewayEntropy},
     global::Global,
@@ -19,7 +19,7 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    components::{Components, Listener},
+    components::{Components, Home, Listener},
     peer::{self, Me, Mesh},
     settings::{ClusterSettings, NodeSettings, Role},
 };
@@ -29,10 +29,7 @@ use proto::{
     id::{BootId, ClusterId, NodeId, StoreId},
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use store::{
-    Recovered, Store, Writer,
-    disk::{Disk, RealDisk},
-};
+use store::{Recovered, Store, Writer, disk::Disk};
 use tokio::sync::{mpsc, watch};
 use wire::v1::admin_service_server::AdminServiceServer;
 
@@ -108,14 +105,14 @@ pub async fn start_single(
 ) -> Result<Running, StartError> {
     check(&settings, &founding)?;
     let mut background = Background::default();
-    let (dir, files) = open(&settings, &components)?;
-    let peering = connect(&settings, &components, &dir, &mut background).await?;
+    let (home, files) = open(&settings, &components)?;
+    let peering = connect(&settings, &components, &*home, &mut background).await?;
     let metadata = metadata::Start {
         settings: &settings,
         founding: &founding,
         components: &components,
         disk: Arc::clone(&files.disk),
-        dir: &dir,
+        home: &*home,
         network: Arc::new(RaftOverMesh(Arc::clone(&peering.mesh))),
         me: peering.me,
         store: files.store_id,
@@ -165,7 +162,7 @@ pub async fn start_single(
         end: held.end,
         background,
         groups,
-        dir,
+        home,
     })
 }
 
@@ -173,17 +170,17 @@ pub async fn start_single(
 async fn connect(
     settings: &NodeSettings,
     components: &Components,
-    dir: &DataDir,
+    home: &dyn Home,
     background: &mut Background,
 ) -> Result<Peering, StartError> {
-    let cluster = match dir.cluster()? {
+    let cluster = match home.cluster()? {
         Some(cluster) => cluster,
         None => ClusterId(components.entropy.bits()),
     };
-    dir.bind_to(cluster)?;
+    home.bind_to(cluster)?;
     let me = Me {
         cluster,
-        node: dir.node(),
+        node: home.node(),
         boot: BootId(components.entropy.id()),
     };
     let (inputs, queue) = mpsc::channel(shards::run::QUEUE_INPUTS);
@@ -297,7 +294,7 @@ impl Edge<'_> {
         let (region, inputs) = (held.region.clone(), held.inputs.clone());
         gateway::Parts {
             region: held.region.name(),
-            catalogs,
+            catalogs: catalogs.clone(),
             replicas: Arc::new(Replicas::new(
                 self.cluster,
                 region.clone(),
@@ -312,7 +309,7 @@ impl Edge<'_> {
                 Arc::clone(clock),
                 self.max_offset,
             )),
-            registry: Arc::new(Definitions::new(Arc::clone(global))),
+            registry: Arc::new(Definitions::new(Arc::clone(global), catalogs)),
             clock: Arc::new(GatewayClock(Arc::clone(clock))),
             randomness: Arc::new(GatewayEntropy(Arc::clone(&self.components.entropy))),
             readiness,
@@ -370,17 +367,20 @@ fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), Star
     }
 }
 
-fn open(settings: &NodeSettings, components: &Components) -> Result<(DataDir, Files), StartError> {
-    let dir = DataDir::open(&settings.node.data_dir, NodeId(components.entropy.id()))?;
-    let disk = RealDisk::open(&settings.node.data_dir).map_err(io("open the data directory"))?;
-    let disk: Arc<dyn Disk> = Arc::new(disk);
+fn open(
+    settings: &NodeSettings,
+    components: &Components,
+) -> Result<(Box<dyn Home>, Files), StartError> {
+    let fresh = NodeId(components.entropy.id());
+    let home = components.storage.open(&settings.node.data_dir, fresh)?;
+    let disk = home.disk().map_err(io("open the data directory"))?;
     let store = Store::open(Arc::clone(&disk), store_settings(settings))?;
-    let store_id = dir.store(StoreId(components.entropy.id()))?;
+    let store_id = home.store(StoreId(components.entropy.id()))?;
     let (bound, start) = HlcBound::open(Arc::clone(&disk)).map_err(io("read the clock's bound"))?;
     let mut clock = HlcClock::starting_at(start);
     clock.observe(store.0.largest_hlc());
     Ok((
-        dir,
+        home,
         Files {
             disk,
             store,

@@ -20,7 +20,8 @@ impl Upkeep {
     /// Takes one step, with `appended` bytes appended so far; tells whether there was work.
     #[must_use]
     pub fn step(mut self, store: &Store, appended: u64) -> (Self, bool) {
-        let worked = prepare(store) | self.hint(store) | self.compact(store, appended) | sweep(store);
+        let worked =
+            prepare(store) | self.hint(store) | self.compact(store, appended) | sweep(store);
         (self, worked)
     }
 

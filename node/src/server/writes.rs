@@ -179,7 +179,10 @@ impl Writer for Writes {
             Err(refusal) => return all_refused(&batch, &refusal),
         };
         let Ok(_waiting) = self.room.try_acquire_many(kib(&batch)) else {
-            let refusal = Refusal::new(Reason::Overloaded, "too many bytes of writes wait in this gateway");
+            let refusal = Refusal::new(
+                Reason::Overloaded,
+                "too many bytes of writes wait in this gateway",
+            );
             return all_refused(&batch, &refusal);
         };
         let mut by_shard: BTreeMap<ShardId, Vec<usize>> = BTreeMap::new();
@@ -264,7 +267,9 @@ fn is_passing(reason: Reason) -> bool {
 /// About what a batch takes, at most all there is.
 fn kib(batch: &WriteBatch) -> u32 {
     let rows = batch.parts.iter().flat_map(|part| &part.rows);
-    let bytes: usize = rows.map(|row| ROW_OVERHEAD_BYTES + row.key.as_bytes().len() + value_bytes(&row.change)).sum();
+    let bytes: usize = rows
+        .map(|row| ROW_OVERHEAD_BYTES + row.key.as_bytes().len() + value_bytes(&row.change))
+        .sum();
     u32::try_from((bytes >> 10).clamp(1, WAITING_KIB)).expect("the limit fits")
 }
 

@@ -6,6 +6,7 @@ use proto::{
     key::Key,
     schema::Column,
     types::{Scalar, Type},
+    value::Value,
 };
 use std::time::Duration;
 
@@ -63,12 +64,16 @@ impl Probe {
     /// The project of [`Self::definition`].
     pub const PROJECT: &'static str = "probes";
 
+    /// The key of its entity.
+    pub const KEY: &'static str = "probe_id";
+
     /// The schema as a definition file.
     #[must_use]
     pub fn definition(&self) -> String {
         let mut text = format!(
-            "project: {}\nentities:\n  - name: probe\n    keys: [{{ name: probe_id, type: int64 }}]\nviews:\n",
-            Self::PROJECT
+            "project: {}\nentities:\n  - name: probe\n    keys: [{{ name: {}, type: int64 }}]\nviews:\n",
+            Self::PROJECT,
+            Self::KEY
         );
         for view in ProbeView::ALL {
             let ttl = match view {
@@ -124,6 +129,19 @@ impl Probe {
         key.push_number(probe as i64)
             .expect("nine bytes are below any limit of keys");
         RowKey::new(self.id(view), &key)
+    }
+
+    /// The probe of a row that [`Self::row`] made.
+    ///
+    /// # Panics
+    /// If it made it not.
+    #[must_use]
+    pub fn number(&self, row: &RowKey) -> u64 {
+        let values = Key::from_canonical(row.key.as_slice()).values(&[Scalar::Int64]);
+        match values.as_deref() {
+            Ok([Value::Int64(number)]) => number.cast_unsigned(),
+            _ => panic!("{row} is no row of a probe"),
+        }
     }
 
     /// A read of the whole row of a probe.

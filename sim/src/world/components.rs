@@ -3,7 +3,7 @@
 
 use crate::{random::Random, run::EPOCH};
 use async_trait::async_trait;
-use node::components::{Clock, Components, Connection, Entropy, Listener, Network, Now};
+use node::components::{Clock, Components, Connection, Entropy, Listener, Network, Now, Storage};
 use raft::group::Blocking;
 use std::{
     io,
@@ -15,13 +15,20 @@ use std::{
 };
 use turmoil::net::{TcpListener, TcpStream};
 
-/// The components of a host, with randomness of its own and a wall clock that `clock` may set wrong.
+/// The components of a host, with randomness of its own, a wall clock that `clock` may set wrong, and
+/// `storage` that outlives its crashes.
 #[must_use]
-pub fn components(seed: u64, host: &str, clock: &HostClock) -> Components {
+pub fn components(
+    seed: u64,
+    host: &str,
+    clock: &HostClock,
+    storage: Arc<dyn Storage>,
+) -> Components {
     Components {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::of(seed, host)),
         network: Arc::new(SimNetwork),
+        storage,
         place: Blocking::Inline,
     }
 }

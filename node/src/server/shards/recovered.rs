@@ -9,19 +9,24 @@ use replication::{
 use std::collections::BTreeMap;
 use store::{LogRead, RecoveredShard, ShardState, Store};
 
-/// The state and the tail of each shard that the store has and can use. A shard that needs a new
-/// copy begins with nothing: its replica then asks for a snapshot.
+/// The state and the tail of each shard that the store has. A shard that lost what was durable here
+/// must be copied from another replica, and this release has no way to do so: to begin it empty would
+/// lose the rest of it too.
 pub fn of_store(
     store: &Store,
     recovered: BTreeMap<ShardId, RecoveredShard>,
     region: RegionId,
 ) -> Result<BTreeMap<ShardId, Recovered>, String> {
-    let usable = recovered
-        .into_iter()
-        .filter(|(_, found)| !found.needs_copy());
-    usable
-        .map(|(shard, found)| Ok((shard, of_shard(store, shard, &found, region)?)))
-        .collect()
+    let of_one = |(shard, found): (ShardId, RecoveredShard)| {
+        if found.needs_copy() {
+            return Err(format!(
+                "shard {shard} has lost on this disk what was durable, and there is no other copy to take it \
+                 from; keep the directory, restore the disk's content, and start again"
+            ));
+        }
+        Ok((shard, of_shard(store, shard, &found, region)?))
+    };
+    recovered.into_iter().map(of_one).collect()
 }
 
 fn of_shard(

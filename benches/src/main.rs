@@ -1,0 +1,80 @@
+//! `benches`: what the store and a lookup cost, printed beside limits and references as ratios.
+//!
+//! Bounded in rows and seconds. Nothing is asserted on time: machines differ and are shared, so a
+//! figure means something only beside another one of the same run.
+
+mod figure;
+mod machine;
+
+mod lookup;
+mod store_alone;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use figure::Figure;
+use mimalloc::MiMalloc;
+use std::{path::PathBuf, time::Duration};
+
+/// The allocator of the `atoll` command, so that what is measured here is what runs there.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// The store alone
+    Store,
+    /// The feed lookup over gRPC, beside a server that returns the same bytes
+    Lookup,
+    /// Both
+    All,
+}
+
+/// What the store and a lookup cost, beside limits and references as ratios
+#[derive(Debug, Parser)]
+#[command(name = "benches")]
+struct Arguments {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    subject: Subject,
+
+    /// Rows in the store
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=20_000_000))]
+    rows: u64,
+
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=300))]
+    seconds: u64,
+
+    #[command(subcommand)]
+    server: Option<Server>,
+}
+
+/// What this program starts itself as, so that a server's CPU is counted apart.
+#[derive(Debug, Subcommand)]
+enum Server {
+    /// A node that is a whole cluster
+    #[command(hide = true)]
+    ServeNode { data_dir: PathBuf },
+    /// A server that answers every lookup with the bytes of a file
+    #[command(hide = true)]
+    ServeNull { answer: PathBuf },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match &arguments.server {
+        Some(Server::ServeNode { data_dir }) => return lookup::server::node(data_dir),
+        Some(Server::ServeNull { answer }) => return lookup::server::null(answer),
+        None => {}
+    }
+    let window = Duration::from_secs(arguments.seconds);
+    println!("{}\n", machine::describe());
+    let mut figures: Vec<Figure> = Vec::new();
+    if arguments.subject != Subject::Lookup {
+        figures.extend(store_alone::measure(arguments.rows, window)?);
+    }
+    if arguments.subject != Subject::Store {
+        figures.extend(lookup::measure(window)?);
+    }
+    figure::print(&figures);
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What came of a run: its fingerprint, its history, the judge's report, and the rare states it saw.
+
+use crate::{
+    checker::Report,
+    faults::{Fault, Schedule},
+    history::{Event, History, WriteAnswer},
+    world::{Trace, TraceHash},
+};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    ops::AddAssign,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How often a run came into states that are rare, and that it exists to come into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Crashes.
+    pub crashes: usize,
+    /// Of these, with acknowledged writes since the crash before.
+    pub crashes_after_acknowledgements: usize,
+    /// Of these, in which something was lost that the node had written and not synced.
+    pub crashes_with_loss: usize,
+    /// Pauses and cuts.
+    pub others: usize,
+    /// Attempts to write that ended without an outcome.
+    pub unknown: usize,
+    /// Attempts that were acknowledged after an earlier one of the same request had no outcome.
+    pub acknowledged_again: usize,
+}
+
+impl Seen {
+    /// What a history and its schedule show.
+    #[must_use]
+    pub fn of(history: &History, schedule: &Schedule, crashes_with_loss: usize) -> Self {
+        let mut seen = Self {
+            crashes_with_loss,
+            ..Self::default()
+        };
+        let acknowledged = acknowledgements(history, &mut seen);
+        let mut since = Duration::ZERO;
+        for event in schedule.events() {
+            match event.fault {
+                Fault::Crash(_) => {
+                    let within = |at: &&Duration| **at > since && **at <= event.at;
+                    seen.crashes += 1;
+                    seen.crashes_after_acknowledgements +=
+                        usize::from(acknowledged.iter().any(|at| within(&at)));
+                    since = event.at;
+                }
+                Fault::Pause(_) | Fault::Partition(..) => seen.others += 1,
+                Fault::Restart(_) | Fault::Resume(_) | Fault::Repair(..) | Fault::LoseDisk(_) => {}
+            }
+        }
+        seen
+    }
+}
+
+/// When writes were acknowledged; counts how attempts ended.
+fn acknowledgements(history: &History, seen: &mut Seen) -> Vec<Duration> {
+    let mut acknowledged = Vec::new();
+    let mut requests = std::collections::BTreeMap::new();
+    let mut attempts = std::collections::BTreeMap::<_, usize>::new();
+    for entry in history.entries() {
+        match &entry.event {
+            Event::WriteIssued(write) => {
+                let earlier = attempts.entry(write.request).or_default();
+                requests.insert(write.call, *earlier);
+                *earlier += 1;
+            }
+            Event::WriteAnswered(answered) => match answered.answer {
+                WriteAnswer::Acknowledged(_) => {
+                    acknowledged.push(Duration::from_micros(entry.at.0));
+                    let earlier = requests.get(&answered.call).copied().unwrap_or(0);
+                    seen.acknowledged_again += usize::from(earlier > 0);
+                }
+                WriteAnswer::Unknown(_) => seen.unknown += 1,
+                WriteAnswer::Refused(_) => {}
+            },
+            _ => {}
+        }
+    }
+    acknowledged
+}
+
+impl AddAssign for Seen {
+    fn add_assign(&mut self, other: Self) {
+        self.crashes += other.crashes;
+        self.crashes_after_acknowledgements += other.crashes_after_acknowledgements;
+        self.crashes_with_loss += other.crashes_with_loss;
+        self.others += other.others;
+        self.unknown += other.unknown;
+        self.acknowledged_again += other.acknowledged_again;
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// The fingerprint of all that clients did and saw, to the microsecond, and of all faults.
+    pub hash: TraceHash,
+    /// What clients did and saw.
+    pub history: History,
+    /// What the judge found.
+    pub report: Report,
+    /// What was done to the node.
+    pub schedule: Schedule,
+    /// The rare states.
+    pub seen: Seen,
+}
+
+impl Outcome {
+    pub(super) fn new(
+        trace: &Trace,
+        history: History,
+        report: Report,
+        schedule: Schedule,
+        seen: Seen,
+    ) -> Self {
+        for entry in history.entries() {
+            let at = Duration::from_micros(entry.at.0);
+            trace.event_at(at, format_args!("{:?}", entry.event));
+        }
+        Self {
+            seed: history.header().seed,
+            hash: trace.hash(),
+            history,
+            report,
+            schedule,
+            seen,
+        }
+    }
+
+    /// Writes the history into `folder`, to be judged again on another day; tells where.
+    pub fn keep(&self, folder: &Path) -> io::Result<PathBuf> {
+        std::fs::create_dir_all(folder)?;
+        let path = folder.join(format!("one-node-{}.jsonl", self.seed));
+        let mut out = BufWriter::new(File::create(&path)?);
+        self.history.write_jsonl(&mut out)?;
+        out.flush()?;
+        Ok(path)
+    }
+}

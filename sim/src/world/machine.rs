@@ -1,0 +1,145 @@
+//! What a simulated machine keeps over crashes of its node: its disk and who lives there.
+//!
+//! Lies outside the host's software and is cloned into it. The disk loses at a crash what was not
+//! synced; who lives there was written durably in one step, so a plain value stands for it.
+
+use super::unsynced::{Unsynced, Watched};
+use crate::random::Random;
+use node::{
+    components::{Home, Storage},
+    server::data_dir::DataDirError,
+};
+use proto::id::{ClusterId, NodeId, StoreId};
+use raft::group::applied::{AppliedState, MemoryState};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use store::disk::{Disk, Fault, FaultDisk};
+
+/// Puts something between a node and its disk.
+pub type Between = Arc<dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk> + Send + Sync>;
+
+/// A machine; clones are the same one.
+#[derive(Clone)]
+pub struct Machine {
+    disk: FaultDisk,
+    unsynced: Unsynced,
+    between: Option<Between>,
+    identity: Arc<Mutex<Identity>>,
+    is_failing: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct Identity {
+    node: Option<NodeId>,
+    store: Option<StoreId>,
+    cluster: Option<ClusterId>,
+}
+
+impl Machine {
+    /// A machine with an empty disk. What crashes lose, and whether reads find everything in memory
+    /// or nothing, is drawn from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let disk = FaultDisk::new(seed);
+        disk.set_cached(Random::of_purpose(seed, "page cache").percent(50));
+        Self {
+            disk,
+            unsynced: Unsynced::default(),
+            between: None,
+            identity: Arc::default(),
+            is_failing: Arc::default(),
+        }
+    }
+
+    /// The machine with something between node and disk.
+    #[must_use]
+    pub fn with_between(mut self, between: Between) -> Self {
+        self.between = Some(between);
+        self
+    }
+
+    /// The cluster that its node joined, once it did.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.identity().cluster
+    }
+
+    /// Lets power go in the middle of the disk's change after the next `changes`: what is written
+    /// then and not synced stays so until [`Self::crash`], and whatever the node tries fails.
+    pub fn lose_power_after(&self, changes: u64) {
+        self.is_failing.store(true, Ordering::Relaxed);
+        let number = self.disk.changes() + changes;
+        self.disk.fail_change(number, Fault::PowerLoss);
+    }
+
+    /// Whether power may be gone, so that a node which gives up is right to.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// The machine went down: what was not synced is lost in part. Tells how many files lost
+    /// something that a node had written.
+    pub fn crash(&self) -> usize {
+        self.disk.crash();
+        self.is_failing.store(false, Ordering::Relaxed);
+        self.unsynced.lost(&self.disk)
+    }
+
+    fn identity(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storage for Machine {
+    fn open(&self, _: &Path, fresh: NodeId) -> Result<Box<dyn Home>, DataDirError> {
+        self.identity().node.get_or_insert(fresh);
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Home for Machine {
+    fn node(&self) -> NodeId {
+        self.identity()
+            .node
+            .expect("a home is opened before it is asked")
+    }
+
+    fn store(&self, fresh: StoreId) -> Result<StoreId, DataDirError> {
+        Ok(*self.identity().store.get_or_insert(fresh))
+    }
+
+    fn cluster(&self) -> Result<Option<ClusterId>, DataDirError> {
+        Ok(self.identity().cluster)
+    }
+
+    fn bind_to(&self, cluster: ClusterId) -> Result<(), DataDirError> {
+        match *self.identity().cluster.get_or_insert(cluster) {
+            found if found == cluster => Ok(()),
+            found => Err(DataDirError::OtherCluster {
+                path: "a simulated machine".into(),
+                found,
+                wanted: cluster,
+            }),
+        }
+    }
+
+    fn disk(&self) -> io::Result<Arc<dyn Disk>> {
+        let watched = Watched::new(Arc::new(self.disk.clone()), self.unsynced.clone());
+        let disk: Arc<dyn Disk> = Arc::new(watched);
+        Ok(match &self.between {
+            Some(between) => between(disk),
+            None => disk,
+        })
+    }
+
+    fn applied(&self, _: &str) -> io::Result<Box<dyn AppliedState>> {
+        Ok(Box::new(MemoryState))
+    }
+}
