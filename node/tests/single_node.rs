@@ -15,6 +15,7 @@ mod single_node {
     mod kills;
     mod merge;
     mod messages;
+    mod metrics;
     mod process;
     mod reflection;
     mod refused_starts;

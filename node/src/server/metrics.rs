@@ -12,7 +12,7 @@ use store::Store;
 /// A registry that shows how the store stands whenever it is asked.
 #[must_use]
 pub fn registry(store: &Arc<Store>) -> Registry {
-    let mut registry = Registry::with_prefix("atoll");
+    let mut registry = Registry::default();
     registry.register_collector(Box::new(StoreMetrics(Arc::clone(store))));
     registry
 }
@@ -32,7 +32,7 @@ impl Collector for StoreMetrics {
         let help = "Bytes of the store's segment files, and of the rows in them that are live";
         let bytes = gauge(used);
         let mut family =
-            encoder.encode_descriptor("store_bytes", help, None, bytes.metric_type())?;
+            encoder.encode_descriptor("atoll_store_bytes", help, None, bytes.metric_type())?;
         for (kind, value) in [
             ("used", used),
             ("live", live),
@@ -43,7 +43,7 @@ impl Collector for StoreMetrics {
         let index = gauge(self.0.index_bytes());
         let help = "Bytes of memory that the store's index takes";
         index.encode(encoder.encode_descriptor(
-            "store_index_bytes",
+            "atoll_store_index_bytes",
             help,
             None,
             index.metric_type(),
@@ -51,7 +51,7 @@ impl Collector for StoreMetrics {
         let damage = ConstCounter::new(self.0.damage_found());
         let help = "Rows found damaged on disk since the start";
         damage.encode(encoder.encode_descriptor(
-            "store_damage",
+            "atoll_store_damage",
             help,
             None,
             damage.metric_type(),
