@@ -55,9 +55,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The folder above this crate's, fixed when it was compiled, so a command works from any folder.
+/// The folder above this crate's, as cargo tells it at each run. What stood there when the crate was
+/// compiled may be another checkout: they can share a target directory, and with it this program.
 fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
+    manifest
+        .as_deref()
+        .map_or(Path::new(env!("CARGO_MANIFEST_DIR")), Path::new)
         .parent()
         .expect("the manifest lies in a folder of the workspace")
         .to_path_buf()
