@@ -6,6 +6,7 @@ pub mod data_dir;
 pub mod hlc_bound;
 
 mod metadata;
+mod methods;
 mod peers;
 
 mod global;

@@ -1,6 +1,9 @@
 //! What this node does with what other nodes say, and how it says things to them.
 
-use super::shards::{Input, METHOD_REPLICATION, message_codec};
+use super::{
+    methods::{Call, Message},
+    shards::{Input, message_codec},
+};
 use crate::peer::{CallError as MeshError, Class, Failure, Handler, Mesh};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,13 +14,12 @@ use raft::group::{
 };
 use raft::{placement::Placement, registry::Registry};
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::sync::mpsc;
 
-/// The method of a call that carries a Raft message.
-const METHOD_RAFT: u8 = 1;
 /// A Raft message that brings no answer for this long is given up; openraft says it again.
 const RAFT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -53,17 +55,45 @@ impl Groups {
     }
 }
 
+/// A part of this node that answers one kind of call.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// Answers a node.
+    async fn call(&self, from: NodeId, payload: Bytes) -> Result<Bytes, Failure>;
+}
+
 /// Answers other nodes.
 pub struct Peers {
     groups: Arc<Groups>,
     shards: mpsc::Sender<Input>,
+    services: RwLock<BTreeMap<Call, Arc<dyn Service>>>,
 }
 
 impl Peers {
     /// Answers with these groups and shards.
     #[must_use]
     pub fn new(groups: Arc<Groups>, shards: mpsc::Sender<Input>) -> Self {
-        Self { groups, shards }
+        let services = RwLock::default();
+        Self {
+            groups,
+            shards,
+            services,
+        }
+    }
+
+    /// Calls of this kind are answered by `service` from now on.
+    pub fn offer(&self, call: Call, service: Arc<dyn Service>) {
+        self.services.write().insert(call, service);
+    }
+
+    async fn replication(&self, from: NodeId, payload: &Bytes) {
+        match message_codec::read(payload) {
+            // The log's thread ends only with the process.
+            Ok(messages) => drop(self.shards.send(Input::Messages { from, messages }).await),
+            Err(error) => {
+                tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again");
+            }
+        }
     }
 
     async fn raft(&self, payload: &Bytes) -> Result<Bytes, Failure> {
@@ -86,25 +116,25 @@ impl Peers {
 #[async_trait]
 impl Handler for Peers {
     async fn message(&self, from: NodeId, method: u8, payload: Bytes) {
-        if method != METHOD_REPLICATION {
-            tracing::warn!(%from, method, "a message of an unknown kind");
-            return;
-        }
-        match message_codec::read(&payload) {
-            // The log's thread ends only with the process.
-            Ok(messages) => drop(self.shards.send(Input::Messages { from, messages }).await),
-            Err(error) => {
-                tracing::warn!(%from, %error, "a replication frame was dropped; it will be said again");
-            }
+        match Message::from_number(method) {
+            Some(Message::Replication) => self.replication(from, &payload).await,
+            None => tracing::warn!(%from, method, "a message of an unknown kind"),
         }
     }
 
     async fn call(&self, from: NodeId, method: u8, payload: Bytes) -> Result<Bytes, Failure> {
-        match method {
-            METHOD_RAFT => self.raft(&payload).await,
-            _ => Err(Failure(format!(
+        let Some(call) = Call::from_number(method) else {
+            return Err(Failure(format!(
                 "node {from} called method {method}, which is not known here"
-            ))),
+            )));
+        };
+        if call == Call::Raft {
+            return self.raft(&payload).await;
+        }
+        let service = self.services.read().get(&call).cloned();
+        match service {
+            Some(service) => service.call(from, payload).await,
+            None => Err(Failure("this node does not answer that call yet".into())),
         }
     }
 
@@ -145,7 +175,7 @@ impl PeerNetwork for RaftOverMesh {
                 .call(
                     target,
                     Class::Metadata,
-                    METHOD_RAFT,
+                    Call::Raft as u8,
                     payload.into(),
                     RAFT_WITHIN,
                 )

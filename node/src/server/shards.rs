@@ -15,5 +15,5 @@ mod standing;
 pub use board::{Board, Standing};
 pub use driver::{Driver, Parts, Place, Proposed};
 pub use input::{Input, PartAnswer, PartWrite, ShardReport};
-pub use outbox::{METHOD_REPLICATION, Outbox};
+pub use outbox::Outbox;
 pub use recovered::of_store;

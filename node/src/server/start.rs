@@ -82,6 +82,7 @@ struct Files {
 struct Peering {
     me: Me,
     mesh: Arc<Mesh>,
+    peers: Arc<Peers>,
     groups: Arc<Groups>,
     inputs: mpsc::Sender<Input>,
     queue: mpsc::Receiver<Input>,
@@ -192,10 +193,12 @@ async fn connect(
         handler.clone(),
     ));
     let listener = listen_at(components, "peers", settings.listen.peer).await?;
+    let peers = Arc::clone(&handler);
     background.spawn(async move { drop(peer::serve(listener, me, handler).await) });
     Ok(Peering {
         me,
         mesh,
+        peers,
         groups,
         inputs,
         queue,

@@ -1,14 +1,17 @@
 //! Messages to peers, batched per pair of nodes between two turns of the driver.
 
 use super::message_codec;
-use crate::peer::{Class, Mesh};
+use crate::{
+    peer::{Class, Mesh},
+    server::methods,
+};
 use bytes::BytesMut;
 use proto::id::{NodeId, ShardId};
 use replication::Message;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The method of a frame that carries replicas' messages.
-pub const METHOD_REPLICATION: u8 = 1;
+/// What a frame of replicas' messages is called on the wire.
+const METHOD: u8 = methods::Message::Replication as u8;
 /// A frame leaves when it is this large, or the turn ends.
 const FRAME_BYTES: usize = 1 << 20;
 
@@ -35,7 +38,7 @@ impl Outbox {
         if frame.len() >= FRAME_BYTES {
             let full = std::mem::take(frame).freeze();
             self.mesh
-                .send(to, Class::Replication, METHOD_REPLICATION, full);
+                .send(to, Class::Replication, METHOD, full);
         }
     }
 
@@ -44,7 +47,7 @@ impl Outbox {
         for (to, frame) in std::mem::take(&mut self.frames) {
             if !frame.is_empty() {
                 self.mesh
-                    .send(to, Class::Replication, METHOD_REPLICATION, frame.freeze());
+                    .send(to, Class::Replication, METHOD, frame.freeze());
             }
         }
     }

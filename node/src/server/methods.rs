@@ -1,0 +1,56 @@
+//! What nodes call each other for, and what they tell each other: the numbers on the wire.
+
+/// Calls, which have an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Call {
+    /// A message of a metadata group.
+    Raft = 1,
+    /// Rows of shards that the callee holds.
+    Fetch = 2,
+    /// A part of a write, to its shard's primary.
+    Write = 3,
+    /// A piece of a shard's snapshot, to a joiner.
+    Snapshot = 4,
+    /// The newest committed state of a metadata group.
+    State = 5,
+    /// What an empty node needs to join; also of a caller without a cluster.
+    Join = 6,
+    /// Founds the cluster at an empty node; also of a caller without a cluster.
+    Init = 7,
+}
+
+/// Messages, which have none and may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Message {
+    /// What replicas of shards say to each other.
+    Replication = 1,
+}
+
+impl Call {
+    /// The call of a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        let all = [
+            Self::Raft,
+            Self::Fetch,
+            Self::Write,
+            Self::Snapshot,
+            Self::State,
+            Self::Join,
+            Self::Init,
+        ];
+        all.into_iter().find(|call| *call as u8 == number)
+    }
+}
+
+impl Message {
+    /// The message of a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Replication]
+            .into_iter()
+            .find(|message| *message as u8 == number)
+    }
+}
