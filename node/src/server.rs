@@ -17,11 +17,14 @@ pub mod shards;
 mod upkeep;
 
 mod admin;
+mod attempts;
 mod definitions;
 mod edge;
 mod reads;
 mod registry;
+mod remote_writes;
 mod replicas;
+mod write_codec;
 mod writes;
 
 mod listen;

@@ -9,6 +9,7 @@ use crate::{
     context::Micros,
     entry::Mark,
     replica::{Replica, RoleName},
+    requests::Key,
     streams::Head,
     token::{Asked, Coverage, coverage},
 };
@@ -31,6 +32,12 @@ impl Replica {
     #[must_use]
     pub const fn committed(&self) -> Mark {
         self.core.log.committed()
+    }
+
+    /// Whether a part of a request is in its log, committed or not: a repeat of it takes no room.
+    #[must_use]
+    pub fn has_request(&self, key: &Key) -> bool {
+        self.core.log.answer(key).is_some() || self.core.log.pending(key).is_some()
     }
 
     /// The end of its log; the controller promotes the member whose is largest.

@@ -57,7 +57,7 @@ pub struct WriteBatch {
 }
 
 /// Rows of one shard and placement that become one entry, and so are atomic.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WritePart {
     /// The shard.
     pub shard: ShardId,

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::{
     io::split,
     sync::{mpsc, oneshot},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 /// Frames that wait for the connection. Cores bound the bytes they have in flight; beyond this
@@ -118,12 +118,27 @@ async fn keep(
                 }
             }
         }
-        // What waited meanwhile is old news; calls in it fail rather than arrive late. Frames go
-        // first: a call stands in the table before its frame is queued, so none waits for nothing.
-        while frames.try_recv().is_ok() {}
+        // What waits is old news, and calls fail rather than arrive late. A frame that is still queued
+        // never left, and its caller may know. Frames go first: a call stands in the table before its
+        // frame is queued, so none waits for nothing.
+        while let Ok(frame) = frames.try_recv() {
+            turn_away(&frame, &waiting);
+        }
         waiting.lock().clear();
-        sleep(pause).await;
+        let turn_all_away = async {
+            while let Some(frame) = frames.recv().await {
+                turn_away(&frame, &waiting);
+            }
+        };
+        let _ = timeout(pause, turn_all_away).await;
         pause = (pause * 2).min(RETRY_MOST);
+    }
+}
+
+/// There is no connection: a call may go elsewhere at once, a message is lost.
+fn turn_away(frame: &Frame, waiting: &Waiting) {
+    if let Some(answer) = waiting.lock().remove(&frame.call) {
+        let _ = answer.send(Err(CallError::NotSent));
     }
 }
 

@@ -43,6 +43,9 @@ pub enum CallError {
     /// Too many frames wait for that node. Nothing was sent.
     #[error("too much waits for the node")]
     Busy,
+    /// There was no connection. Nothing was sent.
+    #[error("the node cannot be reached")]
+    NotSent,
     /// The connection broke. The call may have been carried out.
     #[error("the connection broke")]
     Broken,

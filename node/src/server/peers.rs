@@ -183,7 +183,7 @@ impl PeerNetwork for RaftOverMesh {
             match answer {
                 Ok(bytes) => RaftResponse::decode(&bytes)
                     .map_err(|error| CallError::Failed(target, error.to_string())),
-                Err(error @ (MeshError::Unknown | MeshError::Busy)) => {
+                Err(error @ (MeshError::Unknown | MeshError::Busy | MeshError::NotSent)) => {
                     Err(CallError::Unreachable(target, error.to_string()))
                 }
                 Err(error) => Err(CallError::Failed(target, error.to_string())),

@@ -1,14 +1,19 @@
 //! The region as this process sees it: the newest committed shard map, and who is primary where.
 
-use super::shards::{PartAnswer, PartWrite};
-use proto::{
-    id::{NodeId, RegionId, ShardId},
-    reason::{Reason, Refusal},
-};
+use proto::id::{NodeId, RegionId, ShardId};
 use raft::placement::{Placement, Replica as Placed, ShardConfig};
 use replication::{Configuration, Fence, Member, Primary};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
+
+/// Where a shard's writes go, and the fence they go under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The run of a node that is primary.
+    pub primary: Primary,
+    /// What the write is sent under.
+    pub fence: Fence,
+}
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -60,33 +65,46 @@ impl RegionView {
         Arc::clone(&self.placement.borrow())
     }
 
-    /// The primary of a shard, and the fence to write under.
+    /// Where a shard's writes go.
     #[must_use]
-    pub fn primary(&self, shard: ShardId) -> Option<(NodeId, Fence)> {
-        let placement = self.placement.borrow();
-        let config = placement.shards.get(&shard)?;
-        Some((config.primary.node, fence(config)))
+    pub fn target(&self, shard: ShardId) -> Option<Target> {
+        target(&self.placement.borrow(), shard)
     }
 
-    /// Waits until the shard map changes, at most for `pause`.
-    pub async fn wait_for_change(&self, _shard: ShardId, pause: Duration) {
+    /// Waits until a shard's writes go elsewhere, or under another fence, than was `seen`; at most for
+    /// `pause`. A change that came meanwhile counts.
+    pub async fn wait_for_change(&self, shard: ShardId, seen: Option<Target>, pause: Duration) {
         let mut changes = self.placement.clone();
-        changes.mark_unchanged();
+        let differs = async {
+            let changed = changes.wait_for(|placement| target(placement, shard) != seen);
+            if changed.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         // Either is fine: the caller looks again.
-        let _ = timeout(pause, changes.changed()).await;
+        let _ = timeout(pause, differs).await;
     }
 
-    /// Sends a part to the node that is its primary.
-    pub async fn forward(&self, node: NodeId, _write: PartWrite, _within: Duration) -> PartAnswer {
-        let refusal = Refusal::new(
-            Reason::NoPrimary,
-            format!("the primary, node {node}, cannot be reached from here"),
-        );
-        PartAnswer::Refused {
-            refusal,
-            retry_after: None,
+    /// Waits until another node, or another run of it, than `seen` is a shard's primary.
+    pub async fn wait_for_other_primary(&self, shard: ShardId, seen: Primary) {
+        let mut changes = self.placement.clone();
+        let other = |target: Target| target.primary != seen;
+        let changed = changes.wait_for(|placement| target(placement, shard).is_some_and(other));
+        if changed.await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
+}
+
+fn target(placement: &Placement, shard: ShardId) -> Option<Target> {
+    let config = placement.shards.get(&shard)?;
+    Some(Target {
+        primary: Primary {
+            node: config.primary.node,
+            boot: config.boot,
+        },
+        fence: fence(config),
+    })
 }
 
 /// The fence of a configuration.

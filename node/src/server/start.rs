@@ -8,11 +8,13 @@ use super::{
     global::Global,
     hlc_bound::HlcBound,
     listen, metadata,
+    methods::Call,
     peers::{Groups, Peers, RaftOverMesh},
     reads::Reader,
     region::RegionView,
     regional::Regional,
     registry::Definitions,
+    remote_writes::{RemoteWrites, TakenWrites},
     replicas::Replicas,
     running::{Background, Running},
     shards::{self, Board, Driver, Input, Outbox, Parts, Place},
@@ -88,9 +90,19 @@ struct Peering {
     queue: mpsc::Receiver<Input>,
 }
 
+impl Peering {
+    /// Lets gateways of other nodes write to this node's shards.
+    fn offer_writes(&self, global: &Global, components: &Components) {
+        let clock = Arc::clone(&components.clock);
+        let taken = TakenWrites::new(self.inputs.clone(), global.catalogs(), clock);
+        self.peers.offer(Call::Write, Arc::new(taken));
+    }
+}
+
 /// The node's shards at work.
 struct Held {
     inputs: mpsc::Sender<Input>,
+    mesh: Arc<Mesh>,
     store: Arc<Store>,
     board: Board,
     region: RegionView,
@@ -124,6 +136,7 @@ pub async fn start_single(
         Arc::clone(&components.clock),
     ));
     let cluster = peering.me.cluster;
+    peering.offer_writes(&global, &components);
     let held = hold_shards(
         &settings,
         &components,
@@ -237,7 +250,7 @@ fn hold_shards(
         recovered: shards::of_store(&store, recovered.shards, groups.region)
             .map_err(StartError::Recover)?,
         catalog: global.catalog(),
-        outbox: Outbox::new(mesh),
+        outbox: Outbox::new(Arc::clone(&mesh)),
         proposals,
         now: components.clock.now(),
         board: board.clone(),
@@ -269,6 +282,7 @@ fn hold_shards(
     );
     Ok(Held {
         inputs,
+        mesh,
         store,
         board,
         region,
@@ -308,7 +322,7 @@ impl Edge<'_> {
             writer: Arc::new(Writes::new(
                 self.cluster,
                 region,
-                inputs,
+                (inputs, RemoteWrites(Arc::clone(&held.mesh))),
                 Arc::clone(clock),
                 self.max_offset,
             )),

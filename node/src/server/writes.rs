@@ -1,8 +1,10 @@
-//! Write path, step 2 on the gateway's side: each part goes to its shard's primary, is sent again
-//! while nothing of it happened, and is *unknown* where that cannot be said.
+//! Write path, step 4 on the gateway's side: each part goes to its shard's primary, here or on another
+//! node, and again under the same request id until it is known what became of it or time is up.
 
 use super::{
-    region::RegionView,
+    attempts::{Attempts, Next, PAUSE_MOST},
+    region::{RegionView, Target},
+    remote_writes::RemoteWrites,
     shards::{Input, PartAnswer, PartWrite},
 };
 use crate::components::Clock;
@@ -13,19 +15,16 @@ use gateway::write::writer::{Change, PartOutcome, WriteBatch, Writer, Written};
 use proto::{
     hlc::Hlc,
     id::{ClusterId, ShardId, Stream},
-    reason::{Action, Reason, Refusal},
+    reason::{Reason, Refusal},
     row::Content,
     token::{Reached, Token},
 };
+use replication::Fence;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    time::{sleep, timeout},
+    time::timeout,
 };
-
-/// The first pause before a refused part is sent again; it doubles up to [`RETRY_MOST`].
-const RETRY_FIRST: Duration = Duration::from_millis(5);
-const RETRY_MOST: Duration = Duration::from_millis(200);
 
 /// Bytes of rows that may wait in this gateway for their answers; beyond it writes are refused.
 const WAITING_KIB: usize = 128 << 10;
@@ -38,6 +37,7 @@ pub struct Writes {
     cluster: ClusterId,
     region: RegionView,
     shards: mpsc::Sender<Input>,
+    remote: RemoteWrites,
     clock: Arc<dyn Clock>,
     max_offset: Duration,
 }
@@ -51,7 +51,7 @@ impl Writes {
     pub fn new(
         cluster: ClusterId,
         region: RegionView,
-        shards: mpsc::Sender<Input>,
+        (shards, remote): (mpsc::Sender<Input>, RemoteWrites),
         clock: Arc<dyn Clock>,
         max_offset: Duration,
     ) -> Self {
@@ -60,6 +60,7 @@ impl Writes {
             cluster,
             region,
             shards,
+            remote,
             clock,
             max_offset,
         }
@@ -93,8 +94,15 @@ impl Writes {
         token: &parking_lot::Mutex<Token>,
     ) -> Outcomes {
         let mut outcomes = Vec::with_capacity(places.len());
+        let mut is_unknown = false;
         for place in places {
-            let answer = self.write_part(batch, place, follows).await;
+            // A part after one whose outcome is open is not sent: repeated later, the first of two
+            // rows of one key would get the larger stamp.
+            let answer = match is_unknown {
+                true => PartAnswer::Unknown,
+                false => self.write_part(batch, place, follows).await,
+            };
+            is_unknown = answer == PartAnswer::Unknown;
             if let PartAnswer::Written { written, .. } = &answer {
                 let shard = batch.parts[place].shard;
                 let stream = Stream {
@@ -115,49 +123,49 @@ impl Writes {
 
     async fn write_part(&self, batch: &Arc<WriteBatch>, place: usize, follows: Hlc) -> PartAnswer {
         let shard = batch.parts[place].shard;
-        let mut pause = RETRY_FIRST;
+        let mut attempts = Attempts::default();
         loop {
-            let answer = self.try_part(batch, place, follows).await;
-            let PartAnswer::Refused { refusal, .. } = &answer else {
-                return answer;
-            };
-            let left = self.left(batch);
-            if !is_passing(refusal.reason) || left <= pause {
-                return answer;
+            let target = self.region.target(shard);
+            let answer = self.attempt(batch, place, follows, target).await;
+            match attempts.judge(answer, self.left(batch)) {
+                Next::Answer(answer) => return answer,
+                Next::Again { after } => self.region.wait_for_change(shard, target, after).await,
             }
-            // A newer configuration may name a primary that can.
-            self.region.wait_for_change(shard, pause).await;
-            pause = (pause * 2).min(RETRY_MOST);
         }
     }
 
-    async fn try_part(&self, batch: &Arc<WriteBatch>, place: usize, follows: Hlc) -> PartAnswer {
+    /// Sends the part once, and waits for its answer no longer than its receiver is primary.
+    async fn attempt(
+        &self,
+        batch: &Arc<WriteBatch>,
+        place: usize,
+        follows: Hlc,
+        target: Option<Target>,
+    ) -> PartAnswer {
         let shard = batch.parts[place].shard;
-        let Some((node, fence)) = self.region.primary(shard) else {
-            return refused(shard, "it has no primary");
+        let left = self.left(batch);
+        let Some(Target { primary, fence }) = target else {
+            return no_primary(shard, "it has none");
         };
-        let (reply, answered) = oneshot::channel();
-        let write = PartWrite {
-            batch: Arc::clone(batch),
+        if left.is_zero() {
+            return no_time();
+        }
+        let part = Part {
+            batch,
             place,
             fence,
             follows,
-            reply,
         };
-        if node != self.region.me() {
-            return self.region.forward(node, write, self.left(batch)).await;
-        }
-        if self.shards.try_send(Input::Write(write)).is_err() {
-            let refusal = Refusal::new(Reason::Overloaded, "too many writes wait on this node");
-            sleep(RETRY_FIRST).await;
-            return PartAnswer::Refused {
-                refusal,
-                retry_after: Some(RETRY_MOST),
-            };
-        }
-        match timeout(self.left(batch), answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => PartAnswer::Unknown,
+        let answered = async {
+            if primary.node == self.region.me() {
+                give(&self.shards, part, left).await
+            } else {
+                self.remote.send(primary.node, part, left).await
+            }
+        };
+        tokio::select! {
+            answer = answered => answer,
+            () = self.region.wait_for_other_primary(shard, primary) => PartAnswer::Unknown,
         }
     }
 
@@ -238,7 +246,7 @@ fn outcome(answer: PartAnswer) -> PartOutcome {
 fn all_refused(batch: &WriteBatch, refusal: &Refusal) -> Written {
     let part = |_| PartOutcome::Refused {
         refusal: refusal.clone(),
-        retry_after: (refusal.reason == Reason::Overloaded).then_some(RETRY_MOST),
+        retry_after: (refusal.reason == Reason::Overloaded).then_some(PAUSE_MOST),
     };
     Written {
         parts: batch.parts.iter().map(part).collect(),
@@ -247,21 +255,60 @@ fn all_refused(batch: &WriteBatch, refusal: &Refusal) -> Written {
     }
 }
 
-fn refused(shard: ShardId, why: &str) -> PartAnswer {
-    let refusal = Refusal::new(
-        Reason::NoPrimary,
-        format!("shard {shard} cannot take writes now: {why}"),
-    );
-    PartAnswer::Refused {
-        refusal,
-        retry_after: Some(RETRY_MOST),
+/// One part, as one attempt sends it.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) batch: &'a Arc<WriteBatch>,
+    pub(super) place: usize,
+    pub(super) fence: Fence,
+    pub(super) follows: Hlc,
+}
+
+/// Gives a part to the shards of this process, and waits for what becomes of it.
+pub(super) async fn give(
+    shards: &mpsc::Sender<Input>,
+    part: Part<'_>,
+    within: Duration,
+) -> PartAnswer {
+    let (reply, answered) = oneshot::channel();
+    let write = PartWrite {
+        batch: Arc::clone(part.batch),
+        place: part.place,
+        fence: part.fence,
+        follows: part.follows,
+        reply,
+    };
+    if shards.try_send(Input::Write(write)).is_err() {
+        return overloaded("too many writes wait on the shard's primary");
+    }
+    // An answer that does not come in time, or not at all from a node that stops, says nothing.
+    match timeout(within, answered).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => PartAnswer::Unknown,
     }
 }
 
-/// Whether the same part may be taken a moment later.
-fn is_passing(reason: Reason) -> bool {
-    reason != Reason::NearlyFull
-        && matches!(reason.action(), Action::Retry | Action::RetryElsewhere)
+pub(super) fn no_primary(shard: ShardId, why: &str) -> PartAnswer {
+    let message = format!("shard {shard} has no primary that can be reached now: {why}");
+    PartAnswer::Refused {
+        refusal: Refusal::new(Reason::NoPrimary, message),
+        retry_after: Some(PAUSE_MOST),
+    }
+}
+
+pub(super) fn overloaded(message: &str) -> PartAnswer {
+    PartAnswer::Refused {
+        refusal: Refusal::new(Reason::Overloaded, message),
+        retry_after: Some(PAUSE_MOST),
+    }
+}
+
+fn no_time() -> PartAnswer {
+    let message = "no time was left to send the rows; give the call a longer deadline";
+    PartAnswer::Refused {
+        refusal: Refusal::new(Reason::Deadline, message),
+        retry_after: None,
+    }
 }
 
 /// About what a batch takes, at most all there is.

@@ -29,13 +29,23 @@ impl Driver {
     pub(super) fn write(&mut self, write: PartWrite) {
         let reply_to = ReplyTo(self.next_reply);
         self.next_reply += 1;
-        if let Err(answer) = self.admit(&write) {
+        if !self.is_repeat(&write)
+            && let Err(answer) = self.admit(&write)
+        {
             // A caller that went away is no fault, here and below.
             let _ = write.reply.send(answer);
             return;
         }
         self.clock.observe(write.follows);
         self.submit(reply_to, Waiting { write, tries: 0 });
+    }
+
+    /// Whether the log has the part already: it takes no room, and its first answer stands, also where
+    /// the store has filled up since.
+    fn is_repeat(&self, write: &PartWrite) -> bool {
+        let key = (write.batch.id, write.number());
+        let replica = self.replicas.get(&write.part().shard);
+        replica.is_some_and(|replica| replica.has_request(&key))
     }
 
     /// Says no early: a full store, and rows of schemas that are not known here yet.

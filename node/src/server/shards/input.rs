@@ -70,7 +70,7 @@ impl PartWrite {
 }
 
 /// What became of a part at the primary.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartAnswer {
     /// It is committed, on so many replicas.
     Written {

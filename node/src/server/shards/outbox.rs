@@ -37,8 +37,7 @@ impl Outbox {
         message_codec::put(shard, message, frame);
         if frame.len() >= FRAME_BYTES {
             let full = std::mem::take(frame).freeze();
-            self.mesh
-                .send(to, Class::Replication, METHOD, full);
+            self.mesh.send(to, Class::Replication, METHOD, full);
         }
     }
 
