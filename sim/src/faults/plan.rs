@@ -169,6 +169,7 @@ mod tests {
                 Fault::Restart(host) | Fault::Resume(host) => down.remove(&host),
                 Fault::Partition(one, other) => one < other && cut.insert((one, other)),
                 Fault::Repair(one, other) => cut.remove(&(one, other)),
+                other => panic!("{other} is not drawn here"),
             };
             assert!(changed, "{event} changes nothing in\n{schedule}");
             assert!(down.len() <= budget.down && cut.len() <= budget.cuts && disks <= budget.disks);

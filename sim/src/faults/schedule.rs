@@ -21,14 +21,22 @@ pub enum Fault {
     Restart(Host),
     /// The process ends at once and its disk is gone.
     LoseDisk(Host),
+    /// The process ends at once and its store's files are gone, the node's others are not.
+    LoseStore(Host),
     /// Nothing passes between the two.
     Partition(Host, Host),
     /// It passes again.
     Repair(Host, Host),
+    /// Nothing passes from the first to the second; the other way it does.
+    PartitionOneWay(Host, Host),
+    /// It passes again.
+    RepairOneWay(Host, Host),
     /// The process stands still.
     Pause(Host),
     /// It goes on.
     Resume(Host),
+    /// Its wall clock is off by these milliseconds from now on.
+    SetClock(Host, i64),
 }
 
 /// A fault and its time since the start.
@@ -76,10 +84,14 @@ impl fmt::Display for Fault {
             Self::Crash(host) => write!(f, "crash {host}"),
             Self::Restart(host) => write!(f, "restart {host}"),
             Self::LoseDisk(host) => write!(f, "lose-disk {host}"),
+            Self::LoseStore(host) => write!(f, "lose-store {host}"),
             Self::Partition(one, other) => write!(f, "partition {one} {other}"),
             Self::Repair(one, other) => write!(f, "repair {one} {other}"),
+            Self::PartitionOneWay(from, to) => write!(f, "partition-one-way {from} {to}"),
+            Self::RepairOneWay(from, to) => write!(f, "repair-one-way {from} {to}"),
             Self::Pause(host) => write!(f, "pause {host}"),
             Self::Resume(host) => write!(f, "resume {host}"),
+            Self::SetClock(host, millis) => write!(f, "set-clock {host} {millis}"),
         }
     }
 }
@@ -108,7 +120,8 @@ impl fmt::Display for Schedule {
 /// A line is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no fault; write seconds, then crash, restart, lose-disk, pause or resume and a host, or partition or repair and two"
+    "{0:?} is no fault; write seconds, then crash, restart, lose-disk, lose-store, pause or resume and a host, \
+     or partition or repair (-one-way) and two, or set-clock, a host and milliseconds"
 )]
 pub struct ParseError(String);
 
@@ -128,18 +141,40 @@ fn parse(line: &str) -> Option<Event> {
     let micros: u32 = (micros.len() == 6).then(|| micros.parse().ok())??;
     let at = Duration::new(seconds.parse().ok()?, micros * 1_000);
     let verb = words.next()?;
-    let hosts: Option<Vec<Host>> = words.map(|word| word.parse().ok().map(Host)).collect();
-    let fault = match (verb, &hosts?[..]) {
-        ("crash", [host]) => Fault::Crash(*host),
-        ("restart", [host]) => Fault::Restart(*host),
-        ("lose-disk", [host]) => Fault::LoseDisk(*host),
-        ("pause", [host]) => Fault::Pause(*host),
-        ("resume", [host]) => Fault::Resume(*host),
-        ("partition", [one, other]) => Fault::Partition(*one, *other),
-        ("repair", [one, other]) => Fault::Repair(*one, *other),
+    let numbers: Option<Vec<i64>> = words.map(|word| word.parse().ok()).collect();
+    let fault = match &numbers?[..] {
+        [host] => of_host(verb, as_host(*host)?)?,
+        [host, millis] if verb == "set-clock" => Fault::SetClock(as_host(*host)?, *millis),
+        [one, other] => of_link(verb, as_host(*one)?, as_host(*other)?)?,
         _ => return None,
     };
     Some(Event { at, fault })
+}
+
+fn as_host(number: i64) -> Option<Host> {
+    usize::try_from(number).ok().map(Host)
+}
+
+fn of_host(verb: &str, host: Host) -> Option<Fault> {
+    Some(match verb {
+        "crash" => Fault::Crash(host),
+        "restart" => Fault::Restart(host),
+        "lose-disk" => Fault::LoseDisk(host),
+        "lose-store" => Fault::LoseStore(host),
+        "pause" => Fault::Pause(host),
+        "resume" => Fault::Resume(host),
+        _ => return None,
+    })
+}
+
+fn of_link(verb: &str, one: Host, other: Host) -> Option<Fault> {
+    Some(match verb {
+        "partition" => Fault::Partition(one, other),
+        "repair" => Fault::Repair(one, other),
+        "partition-one-way" => Fault::PartitionOneWay(one, other),
+        "repair-one-way" => Fault::RepairOneWay(one, other),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -152,6 +187,10 @@ mod tests {
                         2.500000 lose-disk 0\n\
                         3.000000 pause 2\n\
                         3.250000 resume 2\n\
+                        4.000000 partition-one-way 2 0\n\
+                        4.500000 repair-one-way 2 0\n\
+                        5.000000 lose-store 1\n\
+                        6.000000 set-clock 0 -2500\n\
                         9.000000 repair 0 2\n";
 
     #[test]
@@ -164,6 +203,9 @@ mod tests {
             "1.000000 crash 1 2",
             "1.000000 burn 1",
             "1.5 crash 1",
+            "1.000000 crash -1",
+            "1.000000 set-clock 1",
+            "1.000000 partition-one-way 1",
         ] {
             assert!(wrong.parse::<Schedule>().is_err(), "{wrong}");
         }

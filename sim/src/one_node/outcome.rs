@@ -51,7 +51,7 @@ impl Seen {
                     since = event.at;
                 }
                 Fault::Pause(_) | Fault::Partition(..) => seen.others += 1,
-                Fault::Restart(_) | Fault::Resume(_) | Fault::Repair(..) | Fault::LoseDisk(_) => {}
+                _ => {}
             }
         }
         seen

@@ -1,7 +1,7 @@
 //! Hosts, clients and the loop that moves them tick by tick, with the faults that are due.
 
 use super::{
-    links::{Link, Links},
+    links::{Change, Cut, Link, Links},
     trace::Trace,
 };
 use crate::{
@@ -159,24 +159,37 @@ impl World {
 
     fn fail(&mut self, fault: Fault) {
         match fault {
-            Fault::Crash(host) | Fault::LoseDisk(host) => self.sim.crash(&self.names[host.0][..]),
+            Fault::Crash(host) | Fault::LoseDisk(host) | Fault::LoseStore(host) => {
+                self.sim.crash(&self.names[host.0][..]);
+            }
             Fault::Restart(host) => self.sim.bounce(&self.names[host.0][..]),
             // A paused host's messages are held both ways. Its timers go on, so it may act on what
             // it knew; a process that is truly stopped is the business of tests on real processes.
-            Fault::Pause(_) | Fault::Resume(_) | Fault::Partition(..) | Fault::Repair(..) => {}
+            Fault::Pause(_)
+            | Fault::Resume(_)
+            | Fault::Partition(..)
+            | Fault::Repair(..)
+            | Fault::PartitionOneWay(..)
+            | Fault::RepairOneWay(..) => {}
+            // Clocks belong to the hosts' components, as disks do.
+            Fault::SetClock(..) => {}
         }
-        for change in self.links.follow(fault, self.names.len()) {
-            let (one, other) = change.ends;
-            let (one, other) = (&self.names[one][..], &self.names[other][..]);
-            match change.from {
-                Link::Whole => {}
-                Link::Held => self.sim.release(one, other),
-                Link::Cut => self.sim.repair(one, other),
+        for Change { ends, from, to } in self.links.follow(fault, self.names.len()) {
+            let (one, other) = (&self.names[ends.0][..], &self.names[ends.1][..]);
+            if from != Link::default() {
+                // Whatever it was: both ways are whole, and what was held is delivered.
+                self.sim.release(one, other);
             }
-            match change.to {
-                Link::Whole => {}
-                Link::Held => self.sim.hold(one, other),
-                Link::Cut => self.sim.partition(one, other),
+            if to.is_held {
+                self.sim.hold(one, other);
+            }
+            match to.cut {
+                Cut::Whole => {}
+                Cut::OneWay(from, to) => {
+                    let (from, to) = (&self.names[from][..], &self.names[to][..]);
+                    self.sim.partition_oneway(from, to);
+                }
+                Cut::Both => self.sim.partition(one, other),
             }
         }
     }

@@ -1,18 +1,28 @@
-//! The state of every link: whole, held or cut. Turmoil knows these states one call at a time; here
-//! a pause and a cut of the same link overlap as they would in reality.
+//! The state of every link: whole, held or cut, one way or both. Turmoil knows these states one call
+//! at a time; here pauses and cuts of the same link overlap as they would in reality.
 
 use crate::faults::{Fault, Host};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a link does with a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// Delivers it.
+/// What a link does with messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Link {
+    /// Whether it keeps them until it is whole.
+    pub is_held: bool,
+    /// Which of them it loses, held or not.
+    pub cut: Cut,
+}
+
+/// In which directions a link loses messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cut {
+    /// In none.
+    #[default]
     Whole,
-    /// Keeps it until the link is whole.
-    Held,
-    /// Loses it.
-    Cut,
+    /// From this end to that one.
+    OneWay(usize, usize),
+    /// In both.
+    Both,
 }
 
 /// A change that turmoil must be told of.
@@ -30,7 +40,10 @@ pub struct Change {
 #[derive(Debug, Default)]
 pub struct Links {
     paused: BTreeSet<usize>,
+    /// Pairs that are cut both ways, the smaller end first.
     cut: BTreeSet<(usize, usize)>,
+    /// Directions that are cut by themselves.
+    one_way: BTreeSet<(usize, usize)>,
     known: BTreeMap<(usize, usize), Link>,
 }
 
@@ -42,14 +55,18 @@ impl Links {
             Fault::Resume(Host(host)) => drop(self.paused.remove(&host)),
             Fault::Partition(one, other) => drop(self.cut.insert(pair(one, other))),
             Fault::Repair(one, other) => drop(self.cut.remove(&pair(one, other))),
-            Fault::Crash(_) | Fault::Restart(_) | Fault::LoseDisk(_) => return Vec::new(),
+            Fault::PartitionOneWay(from, to) => drop(self.one_way.insert((from.0, to.0))),
+            Fault::RepairOneWay(from, to) => drop(self.one_way.remove(&(from.0, to.0))),
+            Fault::Crash(_)
+            | Fault::Restart(_)
+            | Fault::LoseDisk(_)
+            | Fault::LoseStore(_)
+            | Fault::SetClock(..) => return Vec::new(),
         }
         let pairs = (0..hosts).flat_map(|one| (one + 1..hosts).map(move |other| (one, other)));
         let changes = pairs.filter_map(|ends| {
-            let (from, to) = (
-                self.known.get(&ends).copied().unwrap_or(Link::Whole),
-                self.now(ends),
-            );
+            let from = self.known.get(&ends).copied().unwrap_or_default();
+            let to = self.now(ends);
             (from != to).then_some(Change { ends, from, to })
         });
         let changes: Vec<Change> = changes.collect();
@@ -59,12 +76,21 @@ impl Links {
     }
 
     fn now(&self, (one, other): (usize, usize)) -> Link {
-        if self.cut.contains(&(one, other)) {
-            Link::Cut
-        } else if self.paused.contains(&one) || self.paused.contains(&other) {
-            Link::Held
+        let there = self.one_way.contains(&(one, other));
+        let back = self.one_way.contains(&(other, one));
+        let cut = if self.cut.contains(&(one, other)) || (there && back) {
+            Cut::Both
+        } else if there {
+            Cut::OneWay(one, other)
+        } else if back {
+            Cut::OneWay(other, one)
         } else {
-            Link::Whole
+            Cut::Whole
+        };
+        let is_held = self.paused.contains(&one) || self.paused.contains(&other);
+        Link {
+            is_held: is_held && cut != Cut::Both,
+            cut,
         }
     }
 }
@@ -77,6 +103,19 @@ fn pair(one: Host, other: Host) -> (usize, usize) {
 mod tests {
     use super::*;
 
+    const WHOLE: Link = Link {
+        is_held: false,
+        cut: Cut::Whole,
+    };
+    const HELD: Link = Link {
+        is_held: true,
+        ..WHOLE
+    };
+
+    fn cut(cut: Cut) -> Link {
+        Link { cut, ..WHOLE }
+    }
+
     fn change(ends: (usize, usize), from: Link, to: Link) -> Change {
         Change { ends, from, to }
     }
@@ -86,13 +125,32 @@ mod tests {
         let mut links = Links::default();
         let (one, other) = (Host(0), Host(1));
         let paused = links.follow(Fault::Pause(one), 3);
-        let held = |ends| change(ends, Link::Whole, Link::Held);
+        let held = |ends| change(ends, WHOLE, HELD);
         assert_eq!(paused, [held((0, 1)), held((0, 2))]);
-        let cut = links.follow(Fault::Partition(other, one), 3);
-        assert_eq!(cut, [change((0, 1), Link::Held, Link::Cut)]);
+        let parted = links.follow(Fault::Partition(other, one), 3);
+        assert_eq!(parted, [change((0, 1), HELD, cut(Cut::Both))]);
         let resumed = links.follow(Fault::Resume(one), 3);
-        assert_eq!(resumed, [change((0, 2), Link::Held, Link::Whole)]);
+        assert_eq!(resumed, [change((0, 2), HELD, WHOLE)]);
         let repaired = links.follow(Fault::Repair(one, other), 3);
-        assert_eq!(repaired, [change((0, 1), Link::Cut, Link::Whole)]);
+        assert_eq!(repaired, [change((0, 1), cut(Cut::Both), WHOLE)]);
+    }
+
+    #[test]
+    fn a_link_is_cut_one_way_whoever_else_holds_it() {
+        let mut links = Links::default();
+        let (one, other) = (Host(0), Host(1));
+        let one_way = Cut::OneWay(1, 0);
+        let parted = links.follow(Fault::PartitionOneWay(other, one), 2);
+        assert_eq!(parted, [change((0, 1), WHOLE, cut(one_way))]);
+        let paused = links.follow(Fault::Pause(one), 2);
+        let both = Link {
+            is_held: true,
+            cut: one_way,
+        };
+        assert_eq!(paused, [change((0, 1), cut(one_way), both)]);
+        let parted = links.follow(Fault::PartitionOneWay(one, other), 2);
+        assert_eq!(parted, [change((0, 1), both, cut(Cut::Both))]);
+        let repaired = links.follow(Fault::RepairOneWay(one, other), 2);
+        assert_eq!(repaired, [change((0, 1), cut(Cut::Both), both)]);
     }
 }

@@ -1,13 +1,16 @@
 //! What a store found when it opened, as replication wants it.
 
-use proto::id::{Incarnation, RegionId, ShardId};
+use proto::id::{Incarnation, Position, RegionId, ShardId};
 use replication::{
     Base, Entry, Mark, Recovered,
     requests::{RequestTable, Written},
     streams::{Head, Heads},
 };
 use std::collections::BTreeMap;
-use store::{LogRead, RecoveredShard, ShardState, Store};
+use store::{LogRead, RecentRequest, RecoveredShard, ShardState, Store};
+
+/// How much of the log one read takes.
+const RUN_BYTES: usize = 4 << 20;
 
 /// The state and the tail of each shard that the store has. A shard that lost what was durable here
 /// must be copied from another replica, and this release has no way to do so: to begin it empty would
@@ -86,27 +89,41 @@ fn incarnation(state: &ShardState, region: RegionId) -> Incarnation {
     named.max(Incarnation(u32::from(state.commit.position.0 > 0)))
 }
 
-/// The first answers of the requests carried out lately.
+/// The first answers of the requests carried out lately. Their entries are read in runs: to look each
+/// up by itself would read a segment's hints once for every entry in it.
 fn requests(store: &Store, shard: ShardId, found: &RecoveredShard) -> Result<RequestTable, String> {
     let mut table = RequestTable::default();
     let committed = found
         .requests
         .iter()
         .filter(|recent| recent.position <= found.state.commit.position);
+    let mut wanted: BTreeMap<Position, Vec<&RecentRequest>> = BTreeMap::new();
     for recent in committed {
+        wanted.entry(recent.position).or_default().push(recent);
+    }
+    while let Some((first, _)) = wanted.first_key_value() {
+        let first = *first;
         let read = store
-            .read_log(shard, recent.position, 1)
+            .read_log(shard, first, RUN_BYTES)
             .map_err(|error| error.to_string())?;
-        let LogRead::Entries(entries) = read else {
-            continue;
+        let entries = match read {
+            LogRead::Entries(entries) => entries,
+            LogRead::End | LogRead::Gone => Vec::new(),
         };
-        let Some(bytes) = entries.into_iter().next() else {
-            continue;
-        };
-        let entry = Entry::received(bytes).map_err(|error| format!("shard {shard}: {error}"))?;
-        if let Some(written) = Written::of(&entry) {
-            table.restore((recent.request, recent.part), written);
+        for (bytes, position) in entries.into_iter().zip(first.0..) {
+            let Some(recent) = wanted.remove(&Position(position)) else {
+                continue;
+            };
+            let entry =
+                Entry::received(bytes).map_err(|error| format!("shard {shard}: {error}"))?;
+            for recent in recent {
+                if let Some(written) = Written::of(&entry) {
+                    table.restore((recent.request, recent.part), written);
+                }
+            }
         }
+        // Of an entry that is gone the first answer is not known any more.
+        wanted.remove(&first);
     }
     Ok(table)
 }
