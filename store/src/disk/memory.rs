@@ -49,6 +49,15 @@ impl Inode {
         self.dirty.extend(offset / SECTOR..end.div_ceil(SECTOR));
     }
 
+    /// A new file's content: as many zeros, durable as they are.
+    pub(super) fn zeros(length: usize) -> Self {
+        Self {
+            now: vec![0; length],
+            durable: vec![0; length],
+            dirty: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn sync(&mut self) {
         self.durable.resize(self.now.len(), 0);
         for sector in std::mem::take(&mut self.dirty) {
@@ -58,6 +67,9 @@ impl Inode {
 
     /// A power loss: of the sectors that were not synced those survive that `survives` picks.
     pub(super) fn lose(&mut self, mut survives: impl FnMut() -> bool) {
+        if self.dirty.is_empty() && self.now.len() == self.durable.len() {
+            return;
+        }
         if self.now.len() != self.durable.len() && survives() {
             self.durable.resize(self.now.len(), 0);
         }
@@ -66,7 +78,7 @@ impl Inode {
                 self.copy_sector(sector);
             }
         }
-        self.now = self.durable.clone();
+        self.now.clone_from(&self.durable);
     }
 
     fn copy_sector(&mut self, sector: usize) {
@@ -79,10 +91,10 @@ impl Inode {
 }
 
 impl Tree {
-    pub(super) fn create(&mut self, path: &str) -> u64 {
+    pub(super) fn create(&mut self, path: &str, length: usize) -> u64 {
         let inode = self.next_inode;
         self.next_inode += 1;
-        self.inodes.insert(inode, Inode::default());
+        self.inodes.insert(inode, Inode::zeros(length));
         self.names.insert(path.to_owned(), inode);
         self.changes.push(NameChange::Set(path.to_owned(), inode));
         inode
