@@ -15,6 +15,7 @@ pub use network::{Connection, Listener, Network, TcpNetwork};
 pub use storage::{Directories, Home, Storage};
 
 use raft::group::Blocking;
+use replication::planted::Planted;
 use std::sync::Arc;
 
 /// The parts a node is built on.
@@ -30,6 +31,8 @@ pub struct Components {
     pub storage: Arc<dyn Storage>,
     /// Where work that blocks runs.
     pub place: Blocking,
+    /// The rule that a test took out. Without the feature `planted-bugs` there is no way to take any.
+    pub planted: Planted,
 }
 
 impl Components {
@@ -42,6 +45,7 @@ impl Components {
             network: Arc::new(TcpNetwork),
             storage: Arc::new(Directories),
             place: Blocking::Threads,
+            planted: Planted::NONE,
         }
     }
 }

@@ -24,4 +24,6 @@ pub mod entropy;
 pub mod run;
 pub mod world;
 
+mod session;
+
 pub mod one_node;

@@ -13,15 +13,15 @@ pub use outcome::{Outcome, Seen};
 use crate::{
     checker,
     faults::Fault,
-    history::{Limits, Recorder},
     random::Random,
     run,
+    session::Shared,
     world::{
         self, Between, HostClock, Machine, Trace, World, components,
         node::{GRPC_PORT, run_single},
     },
 };
-use clients::{Shared, load, set_up_and_read_back};
+use clients::{load, set_up_and_read_back};
 use std::{cell::Cell, error::Error, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
@@ -152,10 +152,6 @@ async fn lose_power(
 
 fn node_address() -> String {
     format!("{NODE}:{GRPC_PORT}")
-}
-
-fn recorder(header: crate::history::Header) -> Recorder {
-    Recorder::new(header, Limits::default())
 }
 
 fn random(seed: u64, client: u64) -> Random {

@@ -20,6 +20,6 @@ mod unsynced;
 
 pub use components::{HostClock, SeededEntropy, SimNetwork, components};
 pub use hosts::{Failed, Settings, World};
-pub use machine::{Between, Machine};
+pub use machine::{Between, Loss, Machine};
 pub use replay::{Differs, same_twice};
 pub use trace::{Trace, TraceHash};

@@ -254,16 +254,12 @@ fn hold_shards(
         proposals,
         now: components.clock.now(),
         board: board.clone(),
+        planted: components.planted,
     });
     let (ended, end) = watch::channel(None);
     let tell = move |fault: Option<String>| drop(ended.send(Some(fault)));
-    shards::run::start(
-        driver,
-        (inputs.clone(), queue),
-        Arc::clone(&components.clock),
-        components.place,
-        tell,
-    );
+    let (clock, place) = (Arc::clone(&components.clock), components.place);
+    shards::run::start(driver, (inputs.clone(), queue), clock, place, tell);
     background.spawn(shards::run::tick(inputs.clone()));
     background.keep_store(Arc::clone(&store), board.clone(), components.place);
     let regional = Regional {

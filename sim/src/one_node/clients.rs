@@ -1,30 +1,17 @@
 //! The clients of a run: those that load the node, and the one that defines the views before and
 //! reads every row back after.
 
-use super::{CLIENTS, NODE, node_address, random, recorder};
+use super::{CLIENTS, NODE, node_address, random};
 use crate::{
-    client::{Caller, channel},
-    history::{FORMAT, Header, History, Micros, Recorder},
-    run::EPOCH,
-    workload::{Generator, Operation, Probe, Settings, TokenUse},
-    world::{Machine, SimNetwork},
+    client::Caller,
+    history::Recorder,
+    session::{self, PROBE, Shared},
+    workload::{Generator, Operation, Settings, TokenUse},
+    world::Machine,
 };
-use proto::{
-    id::{ClusterId, EntityId, ViewId},
-    time::EventTime,
-};
-use std::{cell::RefCell, error::Error, rc::Rc, sync::Arc, time::Duration};
+use proto::{id::ClusterId, time::EventTime};
+use std::{error::Error, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
-use tonic::transport::Channel;
-use wire::v1::{self, registry_service_client::RegistryServiceClient};
-
-/// The ids are the history's own: nothing compares them with the cluster's.
-const PROBE: Probe = Probe {
-    entity: EntityId(1),
-    state: ViewId(1),
-    notes: ViewId(2),
-    ttl: Duration::from_mins(1),
-};
 
 const LOAD: Settings = Settings {
     probes: 40,
@@ -40,55 +27,15 @@ const CLOCK_ERROR: u64 = 2_000;
 /// How long the node may take to answer after everything is healed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The history, once the views are defined.
-#[derive(Clone, Default)]
-pub struct Shared(Rc<RefCell<Option<(Recorder, ClusterId)>>>);
-
-impl Shared {
-    /// What was recorded.
-    ///
-    /// # Panics
-    /// Before the views are defined.
-    pub fn history(&self) -> History {
-        let shared = self.0.borrow();
-        let (recorder, _) = shared.as_ref().expect("a run that ended defined its views");
-        recorder.snapshot()
-    }
-
-    async fn begun(&self) -> (Recorder, ClusterId) {
-        loop {
-            if let Some(begun) = &*self.0.borrow() {
-                return begun.clone();
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-fn now() -> Duration {
-    turmoil::sim_elapsed().expect("clients run in the world")
-}
-
-fn now_micros() -> Micros {
-    Micros(u64::try_from(now().as_micros()).unwrap_or(u64::MAX))
-}
-
-fn wall_micros() -> u64 {
-    u64::try_from((EPOCH + now()).as_micros()).unwrap_or(u64::MAX)
-}
-
-fn gateway() -> Result<Channel, tonic::transport::Error> {
-    channel(Arc::new(SimNetwork), &node_address())
-}
-
 fn caller(
     (recorder, cluster): (Recorder, ClusterId),
     seed: u64,
     client: u64,
 ) -> Result<Caller, tonic::transport::Error> {
-    let recording = (recorder, Arc::new(now_micros) as crate::client::Clock);
+    let recording = (recorder, session::clock());
     let random = random(seed, client);
-    Ok(Caller::new(gateway()?, PROBE, recording, cluster, random))
+    let gateway = session::gateway(&node_address())?;
+    Ok(Caller::new(gateway, PROBE, recording, cluster, random))
 }
 
 /// Loads the node until `until`. What is open then stays open: it may have happened.
@@ -104,7 +51,7 @@ pub async fn load(
         let mut generator = Generator::new(PROBE, LOAD, seed, client);
         let mut pauses = random(seed, CLIENTS + client);
         loop {
-            let wall = wall_micros();
+            let wall = session::wall_micros();
             match generator.next(EventTime::saturating(wall)) {
                 Operation::Write { id, rows } => caller.write(id, rows, wall / 1_000).await?,
                 Operation::Lookup { wanted, token } => {
@@ -128,46 +75,17 @@ pub async fn set_up_and_read_back(
     shared: Shared,
 ) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
-    timeout(PATIENCE, define()).await??;
+    timeout(PATIENCE, session::define(&node_address())).await??;
     let cluster = machine
         .cluster()
         .ok_or("a node without a cluster answered")?;
-    let begun = (recorder(header(seed, cluster)), cluster);
-    *shared.0.borrow_mut() = Some(begun.clone());
+    let title = "one node in the simulated world";
+    let header = session::header(title, seed, cluster, CLOCK_ERROR);
+    let begun = shared.begin(header);
     sleep_until(start + last_restart).await;
     let every_row = Generator::every_row(&PROBE, &LOAD);
     caller(begun, seed, 2 * CLIENTS)?
         .read_at_the_end(&every_row, NODE, PATIENCE)
         .await?;
     Ok(())
-}
-
-async fn define() -> Result<(), tonic::transport::Error> {
-    let mut registry = RegistryServiceClient::new(gateway()?);
-    let file = v1::DefinitionFile {
-        name: "probes.yaml".into(),
-        text: PROBE.definition(),
-    };
-    let request = v1::ApplyRequest {
-        files: vec![file],
-        ..v1::ApplyRequest::default()
-    };
-    // The node is starting; once it stands, this holds however often it is sent.
-    while registry.apply(request.clone()).await.is_err() {
-        sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
-fn header(seed: u64, cluster: ClusterId) -> Header {
-    Header {
-        format: FORMAT,
-        title: "one node in the simulated world".into(),
-        seed,
-        cluster,
-        regions: 1,
-        wall_at_start: u64::try_from(EPOCH.as_micros()).unwrap_or(u64::MAX),
-        clock_error: CLOCK_ERROR,
-        views: PROBE.rules(),
-    }
 }

@@ -5,6 +5,7 @@ use crate::{random::Random, run::EPOCH};
 use async_trait::async_trait;
 use node::components::{Clock, Components, Connection, Entropy, Listener, Network, Now, Storage};
 use raft::group::Blocking;
+use replication::planted::Planted;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -30,6 +31,7 @@ pub fn components(
         network: Arc::new(SimNetwork),
         storage,
         place: Blocking::Inline,
+        planted: Planted::NONE,
     }
 }
 

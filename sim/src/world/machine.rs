@@ -24,6 +24,17 @@ use store::disk::{Disk, Fault, FaultDisk};
 /// Puts something between a node and its disk.
 pub type Between = Arc<dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk> + Send + Sync>;
 
+/// What a machine loses with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// All it had: whoever starts there is a new node.
+    Everything,
+    /// The store's files and the store's id; the node and its votes stay.
+    Store,
+    /// The store's files, while its id stays: a planted bug, for a store's id says what is on its disk.
+    StoreButNotItsId,
+}
+
 /// A machine; clones are the same one.
 #[derive(Clone)]
 pub struct Machine {
@@ -90,6 +101,35 @@ impl Machine {
         self.disk.crash();
         self.is_failing.store(false, Ordering::Relaxed);
         self.unsynced.lost(&self.disk)
+    }
+
+    /// Its disk is lost while it is down.
+    pub fn lose(&self, loss: Loss) {
+        let is_lost = |path: &str| loss == Loss::Everything || path.starts_with("store/");
+        for (path, _) in self.disk.files() {
+            if is_lost(&path) {
+                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+                let lost = self
+                    .disk
+                    .delete(&path)
+                    .and_then(|()| self.disk.sync_dir(directory));
+                lost.expect("a machine that is down has no faults");
+            }
+        }
+        let mut identity = self.identity();
+        match loss {
+            Loss::Everything => *identity = Identity::default(),
+            Loss::Store => identity.store = None,
+            Loss::StoreButNotItsId => {}
+        }
+    }
+
+    /// Its disk as it stands, to be read once the world has ended.
+    #[must_use]
+    pub fn take_disk(&self) -> FaultDisk {
+        // Handles of nodes that still hang about are void; nothing is lost.
+        self.disk.kill();
+        self.disk.clone()
     }
 
     fn identity(&self) -> MutexGuard<'_, Identity> {

@@ -16,7 +16,7 @@ use proto::{
 use raft::registry::{Catalog, span::Span};
 use replication::{
     Budget, Configuration, Context, Effect, Event, Message, Micros, Proposal, Replica, Ticket,
-    replica::Identity, write::ReplyTo,
+    planted::Planted, replica::Identity, write::ReplyTo,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -77,6 +77,7 @@ pub struct Driver {
     pub(super) proposals: mpsc::UnboundedSender<Proposed>,
     pub(super) now: Now,
     pub(super) board: Board,
+    planted: Planted,
     pub(super) waiting: BTreeMap<ReplyTo, Waiting>,
     pub(super) next_reply: u64,
     pub(super) max_future: Duration,
@@ -111,6 +112,8 @@ pub struct Parts {
     pub now: Now,
     /// Where readers see how the shards stand.
     pub board: Board,
+    /// The rule that a test took out.
+    pub planted: Planted,
 }
 
 impl Driver {
@@ -128,6 +131,7 @@ impl Driver {
             proposals,
             now,
             board,
+            planted,
         } = parts;
         let max_future = catalog
             .founding()
@@ -146,6 +150,7 @@ impl Driver {
             proposals,
             now,
             board,
+            planted,
             waiting: BTreeMap::new(),
             next_reply: 0,
             max_future,
@@ -182,7 +187,8 @@ impl Driver {
             clock: &mut self.clock,
             budget: &mut self.budget,
         };
-        let replica = Replica::open(me, recovered, &mut context);
+        let mut replica = Replica::open(me, recovered, &mut context);
+        replica.plant(self.planted);
         self.replicas.insert(shard, replica);
     }
 
