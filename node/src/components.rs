@@ -5,11 +5,13 @@
 //! chooses, never stand here.
 
 mod clock;
+mod datagrams;
 mod entropy;
 mod network;
 mod storage;
 
 pub use clock::{Clock, Now, SystemClock};
+pub use datagrams::{Datagrams, Envelope, Received, Sent, Socket, UdpDatagrams};
 pub use entropy::{Entropy, SystemEntropy};
 pub use network::{Connection, Listener, Network, TcpNetwork};
 pub use storage::{Directories, Home, Storage};
@@ -27,6 +29,8 @@ pub struct Components {
     pub entropy: Arc<dyn Entropy>,
     /// Connections between nodes and from clients.
     pub network: Arc<dyn Network>,
+    /// Gossip between nodes.
+    pub datagrams: Arc<dyn Datagrams>,
     /// Where nodes keep their files.
     pub storage: Arc<dyn Storage>,
     /// Where work that blocks runs.
@@ -43,6 +47,7 @@ impl Components {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             network: Arc::new(TcpNetwork),
+            datagrams: Arc::new(UdpDatagrams),
             storage: Arc::new(Directories),
             place: Blocking::Threads,
             planted: Planted::NONE,

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 /// What happened, on standard error: `RUST_LOG` chooses how much. A command's own words are its answer.
 fn show_log(is_server: bool) {
     let default = if is_server {
-        "info,openraft=warn,sled=warn"
+        "info,openraft=warn,sled=warn,chitchat=error"
     } else {
         "error"
     };

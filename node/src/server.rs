@@ -16,6 +16,8 @@ mod regional;
 pub mod shards;
 mod upkeep;
 
+pub mod gossip;
+
 mod admin;
 mod attempts;
 mod definitions;

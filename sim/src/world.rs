@@ -10,6 +10,7 @@
 //! over a partition needs a keep-alive that ends them, in production as here.
 
 mod components;
+mod datagrams;
 mod hosts;
 mod links;
 mod machine;
@@ -19,6 +20,7 @@ mod trace;
 mod unsynced;
 
 pub use components::{HostClock, SeededEntropy, SimNetwork, components};
+pub use datagrams::SimDatagrams;
 pub use hosts::{Failed, Settings, World};
 pub use machine::{Between, Loss, Machine};
 pub use replay::{Differs, same_twice};

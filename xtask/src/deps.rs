@@ -121,12 +121,20 @@ const LICENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[];
 const DOUBLED: &[(&str, &str)] = &[
     ("base64", "tonic is on 0.22"),
     (
+        "foldhash",
+        "follows hashbrown: lru, which chitchat uses, asks for its hasher",
+    ),
+    (
         "getrandom",
         "rand 0.8 is on 0.2, ahash on 0.3, rand 0.10 and tempfile on 0.4",
     ),
     (
         "hashbrown",
         "petgraph, which prost-build uses when building, is on 0.15",
+    ),
+    (
+        "itertools",
+        "chitchat is on 0.15; prost-build and prost-derive, used when building only, on 0.14",
     ),
     ("lock_api", "sled 0.34 is on parking_lot 0.11"),
     ("parking_lot", "sled 0.34 is on 0.11"),
@@ -147,6 +155,11 @@ const DOUBLED: &[(&str, &str)] = &[
         "unicode-width",
         "miette, which protox uses when building, is on 0.1",
     ),
+    (
+        "zstd",
+        "chitchat is on 0.13, parquet on 0.14; both are thin layers over one zstd-sys",
+    ),
+    ("zstd-safe", "follows zstd"),
 ];
 
 /// Reads the dependency graph and the manifests, and returns every finding, by place.

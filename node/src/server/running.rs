@@ -125,7 +125,7 @@ impl Background {
     }
 
     /// Stops the servers, gives calls in flight their time, then ends all tasks.
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         let deadline = Instant::now() + STOP_WITHIN;
         for mut server in self.servers {

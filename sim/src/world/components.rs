@@ -1,6 +1,7 @@
 //! A node's components in the simulated world: time, randomness and the network are turmoil's and
 //! the seed's; blocking work runs inline.
 
+use super::datagrams::SimDatagrams;
 use crate::{random::Random, run::EPOCH};
 use async_trait::async_trait;
 use node::components::{Clock, Components, Connection, Entropy, Listener, Network, Now, Storage};
@@ -29,6 +30,7 @@ pub fn components(
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::of(seed, host)),
         network: Arc::new(SimNetwork),
+        datagrams: Arc::new(SimDatagrams),
         storage,
         place: Blocking::Inline,
         planted: Planted::NONE,

@@ -1,0 +1,39 @@
+//! Datagrams between nodes, as gossip uses them: they may be lost, doubled and late.
+//!
+//! What travels is chitchat's own message: its bytes are private to that crate, so the simulated
+//! world carries messages where the real one carries bytes.
+
+use async_trait::async_trait;
+use std::{io, net::SocketAddr};
+
+pub use chitchat::{
+    ChitchatEnvelope as Envelope,
+    transport::{RecvOutcome as Received, SendOutcome as Sent, Socket},
+};
+
+/// Opens sockets, and finds those of others.
+#[async_trait]
+pub trait Datagrams: Send + Sync {
+    /// Listens at `address`.
+    async fn open(&self, address: SocketAddr) -> io::Result<Box<dyn Socket>>;
+
+    /// Where `host:port` is: all its addresses.
+    async fn resolve(&self, address: &str) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// UDP, and the machine's names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UdpDatagrams;
+
+#[async_trait]
+impl Datagrams for UdpDatagrams {
+    async fn open(&self, address: SocketAddr) -> io::Result<Box<dyn Socket>> {
+        let opened = chitchat::transport::UdpSocket::open(address).await;
+        let socket = opened.map_err(|error| io::Error::other(format!("{error:#}")))?;
+        Ok(Box::new(socket))
+    }
+
+    async fn resolve(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host(address).await?.collect())
+    }
+}
