@@ -14,6 +14,18 @@ pub trait Randomness: Send + Sync {
     fn random_u128(&self) -> u128;
 }
 
+/// A point on [`Clock::monotonic_micros`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// How long ago it is.
+    #[must_use]
+    pub fn age(self, now_micros: u64) -> std::time::Duration {
+        std::time::Duration::from_micros(now_micros.saturating_sub(self.0))
+    }
+}
+
 /// A point on [`Clock::monotonic_micros`] by which a call must be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub u64);

@@ -21,9 +21,9 @@ use crate::{
     edge::{Clock, Deadline},
     failure::Failure,
 };
-use fetch::{Fetch, Fetched, Replicas};
+use fetch::{Fetch, Replicas};
 use gather::{Gathered, Wishes};
-use proto::{reason::Reason, time::EventTime};
+use proto::time::EventTime;
 use std::{sync::Arc, time::Duration};
 use wire::twin::{self, lookup_request::Select};
 
@@ -70,50 +70,33 @@ impl Lookups {
         let fetch = Arc::new(Fetch {
             project: selection.project,
             revision: selection.revision,
-            reads: std::mem::take(&mut plan.reads),
+            shards: std::mem::take(&mut plan.shards),
+            groups: std::mem::take(&mut plan.groups),
             token: request.token.clone(),
             max_staleness: request.max_staleness_us.map(Duration::from_micros),
             deadline,
         });
-        let mut fetched = self.fetch(&fetch).await;
-        check_token(&fetched)?;
+        let mut fetched = self.replicas.fetch(Arc::clone(&fetch)).await?;
+        for (shard, refusal) in &fetched.refused {
+            tracing::debug!(%shard, reason = %refusal.reason, "no rows: {refusal}");
+        }
+        let mut rows = fetch::fit(std::mem::take(&mut fetched.parts), &fetch);
         let now = EventTime::saturating(self.clock.wall_micros());
         let wishes = Wishes {
             defaults: !request.no_defaults,
             event_times: request.event_times,
             names: !request.omit_names,
         };
-        let gathered: Gathered =
-            gather::gather(&selection, &plan, &fetch.reads, &mut fetched, now, wishes)?;
+        let gathered: Gathered = gather::gather(&selection, &plan, &mut rows, now, wishes)?;
         let facts = respond::Facts {
             region: &self.region,
             revision: selection.revision,
             row_count: plan.row_count,
             max_staleness: fetch.max_staleness,
+            // Read last: a replica or gateway that slept cannot know that it did.
+            now_micros: self.clock.monotonic_micros(),
         };
         let answer = respond::respond(request.on_stale(), gathered, fetched, facts)?;
         Ok((answer, selection))
     }
-
-    /// Fetches, and adds the own wait to every age: a replica that slept cannot know that it did.
-    async fn fetch(&self, fetch: &Arc<Fetch>) -> Fetched {
-        let sent = self.clock.monotonic_micros();
-        let mut fetched = fetch::fetch(&*self.replicas, fetch).await;
-        let waited = Duration::from_micros(self.clock.monotonic_micros().saturating_sub(sent));
-        for (_, age) in &mut fetched.staleness {
-            *age = age.map(|age| age + waited);
-        }
-        fetched
-    }
-}
-
-/// A token that no replica of this cluster can read is a fault of the call: waiting or another
-/// replica would not help, as they would with a stale one.
-fn check_token(fetched: &Fetched) -> Result<(), Failure> {
-    let mut refusals = fetched
-        .shards
-        .iter()
-        .filter_map(|shard| shard.as_ref().err());
-    let of_token = refusals.find(|refusal| refusal.reason == Reason::TokenUnknown);
-    of_token.map_or(Ok(()), |refusal| Err(refusal.clone().into()))
 }

@@ -10,7 +10,7 @@ mod statuses;
 mod view;
 
 use super::{
-    fetch::{Fetched, ShardRead, ShardRows},
+    fetch::{self, Rows},
     plan::{Plan, too_large},
     select::Selection,
     staging::Staging,
@@ -79,19 +79,17 @@ impl Ages {
     }
 }
 
-/// One shard's part of a view: which rows of the answer it fills, and with what.
+/// What one replica has of a view: which rows of the answer, and with what they are filled.
 struct Part<'a> {
     rows: &'a [u32],
-    /// `None` where the shard failed.
-    staging: Option<&'a mut Staging>,
+    staging: &'a mut Staging,
 }
 
 /// Lays the answer out.
 pub fn gather(
     selection: &Selection,
     plan: &Plan,
-    reads: &[ShardRead],
-    fetched: &mut Fetched,
+    rows: &mut Rows,
     now: EventTime,
     wishes: Wishes,
 ) -> Result<Gathered, Failure> {
@@ -99,15 +97,15 @@ pub fn gather(
     let mut views = Vec::with_capacity(selection.views.len());
     for (place, selected) in selection.views.iter().enumerate() {
         let (group, in_group) = place_in_groups(selection, place);
-        let rows = if plan.is_shared[group] {
+        let row_count = if plan.is_shared[group] {
             1
         } else {
             plan.row_count
         };
-        let parts = parts_of(group, in_group, reads, &mut fetched.shards);
+        let parts = parts_of(group, in_group, &mut rows.parts);
         let ages = Ages::of(&selected.view, now);
-        let gatherer = view::Gatherer::new(selected, rows, ages, wishes);
-        views.push(gatherer.gather(parts, &mut answer)?);
+        let gatherer = view::Gatherer::new(selected, row_count, ages, wishes);
+        views.push(gatherer.gather(parts, &rows.missing[group], &mut answer)?);
     }
     let mut bytes = 0;
     for column in &selection.columns {
@@ -141,25 +139,13 @@ fn place_in_groups(selection: &Selection, view: usize) -> (usize, usize) {
     found.next().expect("every view is in its entity's group")
 }
 
-fn parts_of<'a>(
-    group: usize,
-    in_group: usize,
-    reads: &'a [ShardRead],
-    shards: &'a mut [Result<ShardRows, proto::reason::Refusal>],
-) -> Vec<Part<'a>> {
-    let mut parts = Vec::new();
-    for (read, outcome) in reads.iter().zip(shards) {
-        let Some(at) = read.groups.iter().position(|known| known.group == group) else {
-            continue;
-        };
-        let staging = outcome
-            .as_mut()
-            .ok()
-            .map(|rows| &mut rows.groups[at][in_group]);
-        parts.push(Part {
-            rows: &read.groups[at].rows,
-            staging,
-        });
-    }
-    parts
+/// Every part has every group, and each of its views.
+fn parts_of(group: usize, in_group: usize, parts: &mut [fetch::Part]) -> Vec<Part<'_>> {
+    let groups = parts.iter_mut().map(|part| &mut part.groups[group]);
+    groups
+        .map(|rows| Part {
+            rows: &rows.keys,
+            staging: &mut rows.views[in_group],
+        })
+        .collect()
 }

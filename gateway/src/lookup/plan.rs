@@ -5,7 +5,7 @@
 
 use super::{
     admit::{GivenKeys, Source},
-    fetch::{GroupRead, ShardRead},
+    fetch::{GroupRead, KeyBatch},
     select::{EntityGroup, Selection},
 };
 use crate::{
@@ -25,8 +25,10 @@ use std::{collections::BTreeMap, sync::Arc};
 /// What to read, and how it fills the answer.
 #[derive(Debug)]
 pub struct Plan {
-    /// What to read, by shard.
-    pub reads: Vec<ShardRead>,
+    /// The shards touched, in the order in which keys first fall into them.
+    pub shards: Vec<ShardId>,
+    /// What to read, by entity group of the selection.
+    pub groups: Vec<GroupRead>,
     /// For each entity group, whether it is read once for all rows.
     pub is_shared: Vec<bool>,
     /// Rows of the answer.
@@ -49,9 +51,10 @@ pub fn plan(
         return Err(Failure::of_field(Reason::TooManyRows, "rows", message));
     }
     let mut shards = Shards::default();
+    let mut groups = Vec::with_capacity(selection.groups.len());
     let mut answer_bytes = 0;
     let mut is_shared = Vec::with_capacity(selection.groups.len());
-    for (place, group) in selection.groups.iter().enumerate() {
+    for group in &selection.groups {
         let keys = EntityKeys::find(&group.entity, given)?;
         let rows = if keys.is_shared { 1 } else { given.row_count };
         is_shared.push(keys.is_shared);
@@ -68,18 +71,19 @@ pub fn plan(
             entity: &group.entity,
             sharding,
         };
+        let mut read = group_read(selection, group, rows);
         for row in 0..rows {
             let (key, shard) = locator.locate(|part, key| keys.push(part, row, key))?;
-            let read = shards.group_read(shard, place, selection, group);
             read.hashes
                 .push(key.hash(selection.project, group.entity.id));
             read.keys.push(&key);
-            read.rows
-                .push(u32::try_from(row).expect("rows of a lookup are limited"));
+            read.places.push(shards.place(shard));
         }
+        groups.push(read);
     }
     Ok(Plan {
-        reads: shards.reads,
+        shards: shards.touched,
+        groups,
         is_shared,
         row_count: given.row_count,
     })
@@ -141,38 +145,29 @@ fn missing(entity: &Entity, name: &str, given: &GivenKeys<'_>) -> Failure {
     Failure::of_field(Reason::MissingKey, name, message)
 }
 
-/// The reads so far, one per shard and entity group.
+fn group_read(selection: &Selection, group: &EntityGroup, rows: usize) -> GroupRead {
+    let layout = |view: &usize| Arc::clone(&selection.views[*view].layout);
+    GroupRead {
+        entity: group.entity.id,
+        keys: KeyBatch::default(),
+        hashes: Vec::with_capacity(rows),
+        places: Vec::with_capacity(rows),
+        views: group.views.iter().map(layout).collect(),
+    }
+}
+
+/// The shards touched so far.
 #[derive(Default)]
 struct Shards {
-    reads: Vec<ShardRead>,
-    by_shard: BTreeMap<ShardId, usize>,
+    touched: Vec<ShardId>,
+    places: BTreeMap<ShardId, u16>,
 }
 
 impl Shards {
-    fn group_read(
-        &mut self,
-        shard: ShardId,
-        place: usize,
-        selection: &Selection,
-        group: &EntityGroup,
-    ) -> &mut GroupRead {
-        let at = *self.by_shard.entry(shard).or_insert_with(|| {
-            self.reads.push(ShardRead {
-                shard,
-                groups: Vec::new(),
-            });
-            self.reads.len() - 1
-        });
-        let groups = &mut self.reads[at].groups;
-        // Groups are planned one after the other, so a shard's newest one is this one or an earlier.
-        if groups.last().is_none_or(|last| last.group != place) {
-            let views = group
-                .views
-                .iter()
-                .map(|view| Arc::clone(&selection.views[*view].layout))
-                .collect();
-            groups.push(GroupRead::new(place, group.entity.id, views));
-        }
-        groups.last_mut().expect("one was pushed where none stood")
+    fn place(&mut self, shard: ShardId) -> u16 {
+        *self.places.entry(shard).or_insert_with(|| {
+            self.touched.push(shard);
+            u16::try_from(self.touched.len() - 1).expect("shards are counted in 16 bits")
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Step 5 of a lookup: the answer, or `STALE` where the caller would rather have none.
 
 use super::{fetch::Fetched, gather::Gathered};
-use crate::failure::Failure;
+use crate::{edge::Moment, failure::Failure};
 use proto::{id::Revision, reason::Reason};
 use std::time::Duration;
 use wire::twin;
@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub row_count: usize,
     /// How old the caller lets the answer be.
     pub max_staleness: Option<Duration>,
+    /// The present, on the clock of the moments at which origins were complete.
+    pub now_micros: u64,
 }
 
 /// Puts the answer together.
@@ -27,19 +29,23 @@ pub fn respond(
     facts: Facts<'_>,
 ) -> Result<twin::LookupResponse, Failure> {
     // The ages here include the gateway's own wait, which the replicas could not judge.
-    let too_old = |age: &Option<Duration>| match (facts.max_staleness, age) {
-        (Some(limit), Some(age)) => *age > limit,
-        (Some(_), None) => true,
-        (None, _) => false,
+    let age = |moment: Option<Moment>| moment.map(|moment| moment.age(facts.now_micros));
+    let is_too_old = |moment: Option<Moment>| {
+        let limit = facts.max_staleness;
+        limit.is_some_and(|limit| age(moment).is_none_or(|age| age > limit))
     };
-    let is_stale = fetched.is_stale || fetched.staleness.iter().any(|(_, age)| too_old(age));
+    let is_stale = fetched.is_stale
+        || fetched
+            .complete_at
+            .iter()
+            .any(|(_, moment)| is_too_old(*moment));
     if is_stale && on_stale == twin::OnStale::Fail {
         let message = "no replica was as fresh as the token or max_staleness asks for by the deadline; \
                        allow more time, or ask with on_stale: serve";
         return Err(Failure::new(Reason::Stale, message));
     }
-    let staleness = fetched.staleness.into_iter().map(|(origin, age)| {
-        let micros = age.map(|age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
+    let staleness = fetched.complete_at.into_iter().map(|(origin, moment)| {
+        let micros = age(moment).map(|age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
         twin::OriginStaleness { origin, micros }
     });
     Ok(twin::LookupResponse {

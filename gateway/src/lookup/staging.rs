@@ -124,6 +124,37 @@ impl Staging {
         self.is_overfull
     }
 
+    /// Lets only the rows stay whose place says so. The heap keeps what they point into.
+    ///
+    /// # Panics
+    /// If there is not one `kept` for each row.
+    pub fn keep_rows(&mut self, kept: &[bool]) {
+        assert_eq!(kept.len(), self.rows(), "one is said of each row");
+        let mut stay = 0..;
+        let places: Vec<Option<u32>> = kept
+            .iter()
+            .map(|is_kept| is_kept.then(|| stay.next()).flatten())
+            .collect();
+        let row_bytes = self.layout.row_bytes();
+        let mut fixed = Vec::with_capacity(self.fixed.len());
+        for (at, _) in places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.is_some())
+        {
+            fixed.extend_from_slice(&self.fixed[at * row_bytes..(at + 1) * row_bytes]);
+        }
+        self.fixed = fixed;
+        let mut of_rows = kept.iter();
+        self.times
+            .retain(|_| *of_rows.next().expect("one is said of each row"));
+        self.exceptions.retain_mut(|(row, _)| {
+            let place = places[*row as usize];
+            *row = place.unwrap_or(*row);
+            place.is_some()
+        });
+    }
+
     /// Takes the values of variable columns out.
     #[must_use]
     pub fn take_heap(&mut self) -> Vec<u8> {

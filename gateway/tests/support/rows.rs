@@ -3,9 +3,9 @@
 use super::{TestCatalog, TestClock};
 use gateway::{
     catalog::Catalogs,
-    edge::Clock,
+    edge::{Clock, Moment},
     lookup::{
-        fetch::{Fetch, Fetched, GroupRead, Replicas, ShardRows},
+        fetch::{Fetch, Fetched, GroupRead, GroupRows, Part, Replicas},
         layout::Layout,
         staging::Staging,
     },
@@ -127,52 +127,78 @@ impl Rows {
     }
 }
 
+/// Replicas that the shards lie on: each answers with a part of its own.
+const NODES: u16 = 3;
+
 #[tonic::async_trait]
 impl Replicas for Rows {
-    async fn fetch(&self, fetch: Arc<Fetch>) -> Fetched {
+    async fn fetch(&self, fetch: Arc<Fetch>) -> Result<Fetched, Refusal> {
+        let now = self.clock.monotonic_micros();
         let state = self.state.lock();
-        let shards = fetch.reads.iter().map(|read| {
-            if state.failed.contains(&read.shard) {
-                return Err(Refusal::new(Reason::NoPrimary, "the shard does not answer"));
-            }
-            let groups = read
-                .groups
-                .iter()
-                .map(|group| state.read(read.shard, group))
-                .collect();
-            Ok(ShardRows { groups })
-        });
-        Fetched {
-            shards: shards.collect(),
+        let moment = |age: Duration| Moment(now - age.as_micros() as u64);
+        let complete_at = state
+            .staleness
+            .iter()
+            .map(|(origin, age)| (origin.clone(), age.map(moment)));
+        let failed = fetch
+            .shards
+            .iter()
+            .filter(|shard| state.failed.contains(*shard));
+        let refusal = || Refusal::new(Reason::NoPrimary, "the shard does not answer");
+        Ok(Fetched {
+            parts: (0..NODES).map(|node| state.part(node, &fetch)).collect(),
+            refused: failed.map(|shard| (*shard, refusal())).collect(),
             is_stale: state.is_stale,
-            staleness: state.staleness.clone(),
+            complete_at: complete_at.collect(),
             token: bytes::Bytes::from_static(b"token"),
-        }
+        })
     }
 }
 
 impl State {
-    fn read(&self, shard: ShardId, group: &GroupRead) -> Vec<Staging> {
-        assert_eq!(group.keys.len(), group.hashes.len());
-        group
-            .views
-            .iter()
-            .map(|layout| self.stage(shard, group, layout))
-            .collect()
+    /// What one node holds of a fetch.
+    fn part(&self, node: u16, fetch: &Fetch) -> Part {
+        let is_held = |place: &u16| {
+            let shard = fetch.shards[usize::from(*place)];
+            shard.0 % NODES == node && !self.failed.contains(&shard)
+        };
+        let rows = |group: &GroupRead| {
+            assert_eq!(group.keys.len(), group.hashes.len());
+            let keys = group.places.iter().zip(0..);
+            let keys: Vec<u32> = keys
+                .filter(|(place, _)| is_held(place))
+                .map(|(_, key)| key)
+                .collect();
+            let stage = |layout| self.stage(fetch, group, &keys, layout);
+            let views = group.views.iter().map(stage).collect();
+            GroupRows { keys, views }
+        };
+        Part {
+            groups: fetch.groups.iter().map(rows).collect(),
+        }
     }
 
     /// Stages each row twice, as a row and as its record, which must come out alike.
-    fn stage(&self, shard: ShardId, group: &GroupRead, layout: &Arc<Layout>) -> Staging {
-        let mut by_row = Staging::with_capacity(Arc::clone(layout), group.keys.len());
+    fn stage(
+        &self,
+        fetch: &Fetch,
+        group: &GroupRead,
+        keys: &[u32],
+        layout: &Arc<Layout>,
+    ) -> Staging {
+        let mut by_row = Staging::with_capacity(Arc::clone(layout), keys.len());
         let mut by_record = by_row.clone();
-        for key in group.keys.iter() {
-            let Some((at, version, row)) = self.rows.get(&(layout.view(), key.to_vec())) else {
+        for at in keys {
+            let key = group.keys.get(*at as usize);
+            let shard = fetch.shards[usize::from(group.places[*at as usize])];
+            let Some((written_to, version, row)) = self.rows.get(&(layout.view(), key.to_vec()))
+            else {
                 by_row.push_absent();
                 by_record.push_absent();
                 continue;
             };
             assert_eq!(
-                *at, shard,
+                *written_to, shard,
                 "a key was asked for in another shard than it was written to"
             );
             let schema = &self.schemas[&(layout.view(), *version)];

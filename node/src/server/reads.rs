@@ -1,19 +1,14 @@
 //! Read path, step 3 on a node: rows out of its own store, for its own gateway and for others.
 
 use gateway::lookup::{
-    fetch::{GroupRead, ShardRead, ShardRows},
+    fetch::{Fetch, GroupRead, GroupRows, Part},
     layout::Layout,
     staging::Staging,
 };
 use parking_lot::Mutex;
-use proto::{
-    id::ShardId,
-    reason::{Reason, Refusal},
-    record::RecordView,
-    schema::Schemas,
-};
+use proto::{record::RecordView, schema::Schemas};
 use raft::registry::Catalog;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use store::{Copy, Plan, ReadRequest, RowState, Run, Store};
 
 /// Staging areas that are kept for the next read.
@@ -25,11 +20,34 @@ pub struct Reader {
     kept: Mutex<Vec<store::Staging>>,
 }
 
-/// What one read of a store looks up: a request for each key of each view, in the order of the
-/// answer.
+/// The keys of a fetch that are to be read: for each group their numbers, rising.
+pub struct Wanted(Vec<Vec<u32>>);
+
+/// What a store gave.
+pub struct Read {
+    /// The rows of the shards that it holds.
+    pub part: Part,
+    /// Which of the fetch's shards those are, by place.
+    pub is_held: Vec<bool>,
+}
+
+/// What one read of a store looks up: by group, view and key, in this order.
 struct Requests<'a> {
     rows: Vec<ReadRequest<'a>>,
     plans: Vec<Plan>,
+}
+
+impl Wanted {
+    /// The keys of some shards, which are asked for by their place in the fetch.
+    pub fn of(fetch: &Fetch, is_wanted: impl Fn(u16) -> bool) -> Self {
+        let of_group = |group: &GroupRead| {
+            let keys = group.places.iter().zip(0..);
+            keys.filter(|(place, _)| is_wanted(**place))
+                .map(|(_, key)| key)
+                .collect()
+        };
+        Self(fetch.groups.iter().map(of_group).collect())
+    }
 }
 
 impl Reader {
@@ -50,29 +68,25 @@ impl Reader {
 
     /// Reads what is in memory; none if something has to come from the disk, which
     /// [`Self::read`] waits for.
-    pub fn read_cached(
-        &self,
-        reads: &[&ShardRead],
-        catalog: &Catalog,
-    ) -> Option<Vec<Result<ShardRows, Refusal>>> {
-        let requests = Requests::of(reads);
+    pub fn read_cached(&self, fetch: &Fetch, wanted: &Wanted, catalog: &Catalog) -> Option<Read> {
+        let requests = Requests::of(fetch, wanted);
         let mut staged = self.kept.lock().pop().unwrap_or_default();
         self.store
             .read_cached(&requests.rows, &requests.plans, &mut staged);
-        let rows = (!staged.is_waiting()).then(|| self.answer(reads, &staged, catalog));
+        let read = (!staged.is_waiting()).then(|| answer(fetch, wanted, &staged, catalog));
         self.keep(staged);
-        rows
+        read
     }
 
     /// Reads, waiting for the disk where it must.
-    pub fn read(&self, reads: &[&ShardRead], catalog: &Catalog) -> Vec<Result<ShardRows, Refusal>> {
-        let requests = Requests::of(reads);
+    pub fn read(&self, fetch: &Fetch, wanted: &Wanted, catalog: &Catalog) -> Read {
+        let requests = Requests::of(fetch, wanted);
         let mut staged = self.kept.lock().pop().unwrap_or_default();
         self.store
             .read_batch(&requests.rows, &requests.plans, &mut staged);
-        let rows = self.answer(reads, &staged, catalog);
+        let read = answer(fetch, wanted, &staged, catalog);
         self.keep(staged);
-        rows
+        read
     }
 
     fn keep(&self, staged: store::Staging) {
@@ -81,69 +95,35 @@ impl Reader {
             kept.push(staged);
         }
     }
-
-    fn answer(
-        &self,
-        reads: &[&ShardRead],
-        staged: &store::Staging,
-        catalog: &Catalog,
-    ) -> Vec<Result<ShardRows, Refusal>> {
-        let present: BTreeMap<ShardId, ()> = staged
-            .applied()
-            .iter()
-            .map(|(shard, _)| (*shard, ()))
-            .collect();
-        let mut at = 0;
-        let answer_one = |read: &&ShardRead| {
-            let groups = read
-                .groups
-                .iter()
-                .map(|group| answer_group(group, staged, &mut at, catalog))
-                .collect();
-            if present.contains_key(&read.shard) {
-                return Ok(ShardRows { groups });
-            }
-            let message = format!("this node does not hold shard {}", read.shard);
-            Err(Refusal::new(Reason::NotReady, message))
-        };
-        reads.iter().map(answer_one).collect()
-    }
 }
 
 impl<'a> Requests<'a> {
-    fn of(reads: &'a [&'a ShardRead]) -> Self {
+    fn of(fetch: &'a Fetch, wanted: &Wanted) -> Self {
         let mut requests = Self {
             rows: Vec::new(),
             plans: Vec::new(),
         };
-        for read in reads {
-            for group in &read.groups {
-                for view in &group.views {
-                    requests.add(read.shard, group, view);
-                }
+        for (group, keys) in fetch.groups.iter().zip(&wanted.0) {
+            for layout in &group.views {
+                requests.add(fetch, group, keys, layout);
             }
         }
         requests
     }
 
-    fn add(&mut self, shard: ShardId, group: &'a GroupRead, layout: &Layout) {
-        let wanted = Plan {
+    fn add(&mut self, fetch: &Fetch, group: &'a GroupRead, keys: &[u32], layout: &Layout) {
+        let plan = u16::try_from(self.plans.len()).expect("a lookup names at most 4,096 features");
+        self.plans.push(Plan {
             view: layout.view(),
             copy: copy_of(layout),
-        };
-        let known = self.plans.iter().position(|plan| *plan == wanted);
-        let plan = known.unwrap_or_else(|| {
-            self.plans.push(wanted);
-            self.plans.len() - 1
         });
-        let plan = u16::try_from(plan).expect("a lookup names at most 4,096 features");
-        let rows = group.keys.iter().zip(&group.hashes).map(|(key, hash)| {
-            let hash = hash.with_view(layout.view());
+        let rows = keys.iter().map(|key| {
+            let at = *key as usize;
             ReadRequest {
-                shard,
+                shard: fetch.shards[usize::from(group.places[at])],
                 plan,
-                hash,
-                key,
+                hash: group.hashes[at].with_view(layout.view()),
+                key: group.keys.get(at),
             }
         });
         self.rows.extend(rows);
@@ -168,21 +148,39 @@ fn copy_of(layout: &Layout) -> Copy {
     }
 }
 
-fn answer_group(
-    group: &GroupRead,
-    staged: &store::Staging,
-    at: &mut usize,
-    catalog: &Catalog,
-) -> Vec<Staging> {
-    let answer_view = |layout: &Arc<Layout>| {
-        let mut rows = Staging::with_capacity(Arc::clone(layout), group.keys.len());
-        for _ in 0..group.keys.len() {
-            push_row(&mut rows, staged, *at, catalog);
-            *at += 1;
-        }
-        rows
+fn answer(fetch: &Fetch, wanted: &Wanted, staged: &store::Staging, catalog: &Catalog) -> Read {
+    let applied = staged.applied();
+    let is_held = |shard| {
+        applied
+            .binary_search_by_key(shard, |(held, _)| *held)
+            .is_ok()
     };
-    group.views.iter().map(answer_view).collect()
+    let is_held: Vec<bool> = fetch.shards.iter().map(is_held).collect();
+    let mut at = 0;
+    let groups = fetch.groups.iter().zip(&wanted.0);
+    let groups = groups.map(|(group, keys)| {
+        let is_here = |key: &u32| is_held[usize::from(group.places[*key as usize])];
+        let view = |layout: &Arc<Layout>| {
+            let mut rows = Staging::with_capacity(Arc::clone(layout), keys.len());
+            for key in keys {
+                if is_here(key) {
+                    push_row(&mut rows, staged, at, catalog);
+                }
+                at += 1;
+            }
+            rows
+        };
+        GroupRows {
+            views: group.views.iter().map(view).collect(),
+            keys: keys.iter().copied().filter(is_here).collect(),
+        }
+    });
+    Read {
+        part: Part {
+            groups: groups.collect(),
+        },
+        is_held,
+    }
 }
 
 /// A row that cannot be read is unavailable, never absent.

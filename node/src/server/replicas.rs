@@ -3,14 +3,17 @@
 
 use super::{
     global::Global,
-    reads::Reader,
+    reads::{Read, Reader, Wanted},
     region::RegionView,
     shards::{Board, Standing},
 };
 use crate::components::{Clock, Components};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway::lookup::fetch::{Fetch, Fetched, Replicas as Fetcher, ShardRead, ShardRows};
+use gateway::{
+    edge::Moment,
+    lookup::fetch::{Fetch, Fetched, Replicas as Fetcher},
+};
 use proto::{
     id::{ClusterId, ShardId, Stream},
     reason::{Reason, Refusal},
@@ -24,8 +27,6 @@ use tokio::{sync::watch, time::sleep};
 
 /// How often a lookup that waits for a token looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
-type Outcomes = Vec<Result<ShardRows, Refusal>>;
 
 /// Fetches from this node's replicas.
 pub struct Replicas {
@@ -80,7 +81,7 @@ impl Replicas {
         let mut worst = Coverage::Covered;
         let touched = token
             .streams()
-            .filter(|(stream, _)| fetch.reads.iter().any(|read| read.shard == stream.shard));
+            .filter(|(stream, _)| fetch.shards.contains(&stream.shard));
         for (stream, reached) in touched {
             let asked = Asked {
                 incarnation: reached.incarnation,
@@ -107,43 +108,43 @@ impl Replicas {
         })
     }
 
-    async fn read(&self, fetch: &Arc<Fetch>) -> Outcomes {
+    async fn read(&self, fetch: &Arc<Fetch>, wanted: Wanted) -> Read {
         let catalog = Arc::clone(&self.catalogs.borrow());
-        let reads: Vec<&ShardRead> = fetch.reads.iter().collect();
-        if let Some(rows) = self.reader.read_cached(&reads, &catalog) {
-            return rows;
+        if let Some(read) = self.reader.read_cached(fetch, &wanted, &catalog) {
+            return read;
         }
         let (reader, fetch) = (Arc::clone(&self.reader), Arc::clone(fetch));
         self.place
-            .run(move || reader.read(&fetch.reads.iter().collect::<Vec<_>>(), &catalog))
+            .run(move || reader.read(&fetch, &wanted, &catalog))
             .await
     }
 
-    /// The age of the oldest shard touched: every write of this region acknowledged longer ago is
-    /// in the answer. The time since the read began is part of it.
-    fn age(&self, fetch: &Fetch, standings: &BTreeMap<ShardId, Standing>) -> Option<Duration> {
+    /// Every write of this region acknowledged before this moment is in the answer: that of the
+    /// shard that is furthest behind.
+    fn complete_at(
+        &self,
+        fetch: &Fetch,
+        standings: &BTreeMap<ShardId, Standing>,
+    ) -> Option<Moment> {
         let now = self.clock.now().monotonic_micros();
-        let age = |read: &ShardRead| {
-            let complete_at = standings.get(&read.shard)?.complete_at?;
+        let complete_at = |shard: &ShardId| {
+            let complete_at = standings.get(shard)?.complete_at?;
             let age = now.saturating_sub(complete_at.0);
             // Clocks of two machines run at slightly different rates.
-            Some(Duration::from_micros(age + age / 1_000 + 1))
+            Some(Moment(now.saturating_sub(age + age / 1_000 + 1)))
         };
-        fetch
-            .reads
-            .iter()
-            .map(age)
-            .try_fold(Duration::ZERO, |worst, age| Some(worst.max(age?)))
+        let mut moments = fetch.shards.iter().map(complete_at);
+        moments.try_fold(Moment(now), |oldest, moment| Some(oldest.min(moment?)))
     }
 
     /// How far the shards touched are, as a token.
     fn seen(&self, fetch: &Fetch) -> Token {
         let mut token = Token::default();
-        for read in &fetch.reads {
-            for ((origin, placement), mark) in self.reader.store().streams(read.shard) {
+        for shard in &fetch.shards {
+            for ((origin, placement), mark) in self.reader.store().streams(*shard) {
                 let stream = Stream {
                     origin,
-                    shard: read.shard,
+                    shard: *shard,
                     placement,
                 };
                 token.see(
@@ -162,44 +163,39 @@ impl Replicas {
 
 #[async_trait]
 impl Fetcher for Replicas {
-    async fn fetch(&self, fetch: Arc<Fetch>) -> Fetched {
+    async fn fetch(&self, fetch: Arc<Fetch>) -> Result<Fetched, Refusal> {
         let asked = match Token::decode(&fetch.token, self.cluster) {
             _ if fetch.token.is_empty() => Token::default(),
             Ok(token) => token,
             Err(error) => {
-                return refused(
-                    &fetch,
-                    &Refusal::of_field(Reason::TokenUnknown, "token", error.to_string()),
-                );
+                let message = error.to_string();
+                return Err(Refusal::of_field(Reason::TokenUnknown, "token", message));
             }
         };
-        let mut is_stale = !asked.is_empty() && !self.reach(&asked, &fetch).await;
+        let is_stale = !asked.is_empty() && !self.reach(&asked, &fetch).await;
         // Before the read: what stands now is in it.
         let standings = self.board.read();
-        let mut shards = self.read(&fetch).await;
-        for (outcome, read) in shards.iter_mut().zip(&fetch.reads) {
-            if !standings
-                .get(&read.shard)
-                .is_some_and(|standing| standing.is_readable)
-            {
-                *outcome = Err(unreadable(read.shard));
-            }
-        }
-        let age = self.age(&fetch, &standings);
-        if let Some(limit) = fetch.max_staleness {
-            is_stale |= age.is_none_or(|age| age > limit);
-        }
+        let is_readable = |place: u16| {
+            let standing = standings.get(&fetch.shards[usize::from(place)]);
+            standing.is_some_and(|standing| standing.is_readable)
+        };
+        let read = self.read(&fetch, Wanted::of(&fetch, is_readable)).await;
+        let unread = fetch.shards.iter().zip(&read.is_held);
+        let unread = unread.filter(|(_, is_held)| !**is_held);
         let mut token = self.seen(&fetch);
         token.merge(&asked);
-        Fetched {
-            shards,
+        Ok(Fetched {
+            refused: unread
+                .map(|(shard, _)| (*shard, unreadable(*shard)))
+                .collect(),
+            parts: vec![read.part],
             is_stale,
-            staleness: vec![(self.region.name(), age)],
+            complete_at: vec![(self.region.name(), self.complete_at(&fetch, &standings))],
             token: token
                 .encode(self.cluster)
                 .map(Bytes::from)
                 .unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -208,14 +204,4 @@ fn unreadable(shard: ShardId) -> Refusal {
         Reason::NotReady,
         format!("shard {shard} cannot be read on this node now"),
     )
-}
-
-fn refused(fetch: &Fetch, refusal: &Refusal) -> Fetched {
-    let shards = fetch.reads.iter().map(|_| Err(refusal.clone())).collect();
-    Fetched {
-        shards,
-        is_stale: true,
-        staleness: Vec::new(),
-        token: Bytes::new(),
-    }
 }

@@ -13,7 +13,7 @@ use wire::twin;
 pub enum Buffer {
     /// Values of one width, end to end.
     Fixed(Vec<u8>),
-    /// Values of any length, most of them slices of a shard's heap.
+    /// Values of any length, most of them slices of a part's heap.
     Variable(Vec<Bytes>),
 }
 

@@ -70,23 +70,23 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Takes the parts of all shards in, and gives the columns in the layout's order, without names.
+    /// Takes the parts of all replicas in, and gives the columns in the layout's order, without
+    /// names. Rows that are `missing` came from none.
     pub fn gather(
         mut self,
         mut parts: Vec<Part<'_>>,
+        missing: &[u32],
         answer: &mut Gathered,
     ) -> Result<Vec<twin::Column>, Failure> {
         for part in &mut parts {
-            if let Some(staging) = &mut part.staging {
-                if staging.is_overfull() {
-                    return Err(too_large());
-                }
-                let heap = Bytes::from(staging.take_heap());
-                self.copy_rows(part.rows, staging);
-                self.copy_heap(part.rows, staging, &heap)?;
+            if part.staging.is_overfull() {
+                return Err(too_large());
             }
+            let heap = Bytes::from(part.staging.take_heap());
+            self.copy_rows(part.rows, part.staging);
+            self.copy_heap(part.rows, part.staging, &heap)?;
         }
-        let odd = self.find_odd(&parts);
+        let odd = self.find_odd(&parts, missing);
         let shared = self.settle(&odd, answer);
         let columns = self
             .view
@@ -132,7 +132,7 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Lets cells of any length point into the shard's heap.
+    /// Lets cells of any length point into the part's heap.
     fn copy_heap(&mut self, rows: &[u32], staging: &Staging, heap: &Bytes) -> Result<(), Failure> {
         for (column, buffer) in self.view.layout.columns().iter().zip(&mut self.buffers) {
             let Buffer::Variable(cells) = buffer else {
@@ -149,18 +149,17 @@ impl<'a> Gatherer<'a> {
         Ok(())
     }
 
-    /// The odd rows: exceptions, rows that are too old, rows of shards that failed.
-    fn find_odd<'p>(&self, parts: &'p [Part<'_>]) -> Vec<(usize, Odd<'p>)> {
-        let mut odd = Vec::new();
+    /// The odd rows: exceptions, rows that are too old, rows that did not come.
+    fn find_odd<'p>(&self, parts: &'p [Part<'_>], missing: &[u32]) -> Vec<(usize, Odd<'p>)> {
+        let failed = |row: &u32| {
+            let verdict = Verdict::bare(Status::Unavailable);
+            (*row as usize, Odd::Row(verdict))
+        };
+        let mut odd: Vec<(usize, Odd<'p>)> = missing.iter().map(failed).collect();
         let served_from = self.ages.served_from();
         for part in parts {
-            let Some(staging) = &part.staging else {
-                let failed = || Odd::Row(Verdict::bare(Status::Unavailable));
-                odd.extend(part.rows.iter().map(|row| (*row as usize, failed())));
-                continue;
-            };
-            let mut exceptions = staging.exceptions().iter().peekable();
-            for (at, (row, time)) in part.rows.iter().zip(staging.times()).enumerate() {
+            let mut exceptions = part.staging.exceptions().iter().peekable();
+            for (at, (row, time)) in part.rows.iter().zip(part.staging.times()).enumerate() {
                 let row = *row as usize;
                 if let Some((_, exception)) = exceptions.next_if(|(place, _)| *place as usize == at)
                 {
