@@ -11,7 +11,7 @@ mod scalar;
 mod text;
 mod write;
 
-use crate::Gateway;
+use crate::{Gateway, Readiness};
 pub use axum::serve::Listener;
 use axum::{
     Json, Router,
@@ -24,6 +24,7 @@ use body::Body;
 use error::HttpFailure;
 use proto::limits::MESSAGE_BYTES;
 use std::{fmt::Debug, future::Future, io, sync::Arc};
+use tokio::sync::watch;
 
 type Shared = State<Arc<Gateway>>;
 
@@ -49,6 +50,22 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
         .with_state(Arc::clone(gateway))
+}
+
+/// The routes of a process that cannot answer yet: alive, and why it is not ready.
+pub fn waiting_router(readiness: watch::Receiver<Readiness>) -> Router {
+    let ready = move || {
+        let readiness = readiness.clone();
+        async move {
+            let checked = readiness.borrow().check();
+            checked.map(|()| "ready\n").map_err(HttpFailure::from)
+        }
+    };
+    Router::new()
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
 }
 
 /// Serves connections until `shutdown`, then lets calls in flight end.

@@ -23,6 +23,16 @@ pub enum Readiness {
     NotReady(String),
 }
 
+impl Readiness {
+    /// Fails where traffic may not come.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Ready => Ok(()),
+            Self::NotReady(why) => Err(Failure::new(Reason::NotReady, why.clone())),
+        }
+    }
+}
+
 /// Numbers that a user tunes.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -232,9 +242,6 @@ impl Gateway {
 
     /// Fails where traffic may not come.
     pub fn check_ready(&self) -> Result<(), Failure> {
-        match &*self.readiness.borrow() {
-            Readiness::Ready => Ok(()),
-            Readiness::NotReady(why) => Err(Failure::new(Reason::NotReady, why.clone())),
-        }
+        self.readiness.borrow().check()
     }
 }

@@ -6,14 +6,16 @@
 //! is decided here.
 
 mod accept;
+mod ask;
 mod connection;
 pub mod frame;
 mod lane;
 mod mesh;
 
 pub use accept::serve;
+pub use ask::{AskError, ask};
 pub use frame::{Class, Failure, Hello};
-pub use mesh::{CallError, Handler, Me, Mesh};
+pub use mesh::{CallError, Handler, Me, Membership, Mesh};
 
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,16 @@
 pub mod data_dir;
 pub mod hlc_bound;
 
-mod metadata;
 mod methods;
 mod peers;
+
+mod consensus;
+mod founding;
+mod growth;
+mod joining;
+mod metadata;
+mod registration;
+mod states;
 
 mod global;
 
@@ -36,5 +43,6 @@ mod running;
 pub mod single;
 mod start;
 
+pub use founding::{Founded, InitError, init};
 pub use running::Running;
-pub use start::{StartError, start_single};
+pub use start::{StartError, start, start_single};

@@ -9,7 +9,7 @@ mod node;
 mod source;
 mod units;
 
-pub use cluster::{ClusterSettings, RegionSettings};
+pub use cluster::{ClusterSettings, Founding, RegionSettings, Transport};
 pub use node::{Advertise, Cluster, Durability, Listen, Node, NodeSettings, Role, Store};
 pub use source::{SettingsError, load, print};
 pub use units::{Size, Span};

@@ -19,11 +19,13 @@ pub mod network;
 
 mod handle;
 mod outcome;
+mod outside;
 mod settings;
 
 pub use handle::Group;
 pub use network::{CallError, PeerNetwork, RaftRequest, RaftResponse};
 pub use outcome::{Applied, Committed, GroupError, GroupStatus, ProposeError};
+pub use outside::Outside;
 pub use runtime::Blocking;
 pub use settings::{GroupFiles, GroupSettings, GroupTiming};
 pub use types::{GroupId, Peer};

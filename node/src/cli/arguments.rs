@@ -2,8 +2,8 @@
 
 use super::{
     apply::ApplyArguments, delete::DeleteArguments, demo::DemoArguments, get::GetArguments,
-    load::LoadArguments, plan::PlanArguments, registry::RegistryArguments, serve::ServeArguments,
-    shards::ShardsArguments, status::StatusArguments, write::WriteArguments,
+    init::InitArguments, load::LoadArguments, plan::PlanArguments, registry::RegistryArguments,
+    serve::ServeArguments, shards::ShardsArguments, status::StatusArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -76,6 +76,8 @@ pub enum Command {
     Demo(DemoArguments),
     /// Run a node
     Serve(ServeArguments),
+    /// Found a cluster, once, at a node that has no data
+    Init(InitArguments),
     /// Look features up
     Get(GetArguments),
     /// Write rows of JSON

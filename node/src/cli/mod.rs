@@ -30,6 +30,7 @@ pub mod shards;
 pub mod status;
 
 pub mod demo;
+pub mod init;
 pub mod serve;
 
 #[cfg(test)]

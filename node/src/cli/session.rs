@@ -33,6 +33,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Demo(arguments) => super::demo::run(arguments).await,
         Command::Serve(arguments) => super::serve::run(arguments).await,
+        Command::Init(arguments) => super::init::run(session.output, arguments).await,
         Command::Get(arguments) => super::get::run(&session, arguments).await,
         Command::Write(arguments) => super::write::run(&session, arguments).await,
         Command::Delete(arguments) => super::delete::run(&session, arguments).await,
@@ -48,7 +49,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 impl Command {
     fn access_token(&self) -> Option<&str> {
         let access = match self {
-            Self::Get(_) | Self::Demo(_) | Self::Serve(_) => return None,
+            Self::Get(_) | Self::Demo(_) | Self::Serve(_) | Self::Init(_) => return None,
             Self::Registry(arguments) => return arguments.token.as_deref(),
             Self::Write(arguments) => &arguments.access,
             Self::Delete(arguments) => &arguments.access,

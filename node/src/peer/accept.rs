@@ -25,9 +25,9 @@ pub async fn serve(
 ) -> io::Result<()> {
     loop {
         let (connection, from) = listener.accept().await?;
-        let handler = Arc::clone(&handler);
+        let (me, handler) = (me.clone(), Arc::clone(&handler));
         tokio::spawn(async move {
-            if let Err(error) = attend(connection, me, handler).await {
+            if let Err(error) = attend(connection, &me, handler).await {
                 tracing::debug!(%from, %error, "connection from a node ended");
             }
         });
@@ -36,7 +36,7 @@ pub async fn serve(
 
 async fn attend(
     connection: Box<dyn Connection>,
-    me: Me,
+    me: &Me,
     handler: Arc<dyn Handler>,
 ) -> io::Result<()> {
     let (mut reading, mut writing) = split(connection);
@@ -50,37 +50,29 @@ async fn attend(
         }
     };
     let mut answer = Frame::bare(Kind::Hello);
-    let Me {
-        cluster,
-        node,
-        boot,
-    } = me;
-    answer.payload = Hello {
-        cluster,
-        node,
-        boot,
-        to: hello.node,
-        class: hello.class,
-    }
-    .encode();
+    answer.payload = me.hello(hello.node, hello.class).encode();
     write_one(&mut writing, &answer).await?;
     let (answers, mut queue) = mpsc::channel(ANSWERS_QUEUED);
     tokio::select! {
         written = write_all(writing, &mut queue) => written,
-        read = take(&mut reading, hello.node, &answers, &handler) => read,
+        read = take(&mut reading, &hello, &answers, &handler) => read,
     }
 }
 
-fn admit(first: &Frame, me: Me) -> Result<Hello, String> {
+fn admit(first: &Frame, me: &Me) -> Result<Hello, String> {
     if first.kind != Kind::Hello {
         return Err("a hello was expected".into());
     }
     let hello = Hello::decode(&first.payload).map_err(|error| error.to_string())?;
-    if hello.cluster != me.cluster && hello.cluster != ClusterId(0) {
-        return Err(format!(
-            "this node belongs to cluster {}, not to {}",
-            me.cluster, hello.cluster
-        ));
+    let own = me.cluster.named();
+    if hello.cluster != own && hello.cluster != ClusterId(0) {
+        return Err(match me.cluster.cluster() {
+            Some(own) => format!(
+                "this node belongs to cluster {own}, not to {}",
+                hello.cluster
+            ),
+            None => "this node belongs to no cluster yet".into(),
+        });
     }
     if hello.to != me.node && hello.to != NodeId(0) {
         return Err(format!("this is node {}, not {}", me.node, hello.to));
@@ -90,14 +82,23 @@ fn admit(first: &Frame, me: Me) -> Result<Hello, String> {
 
 async fn take(
     reading: &mut Reading,
-    from: NodeId,
+    hello: &Hello,
     answers: &mpsc::Sender<Frame>,
     handler: &Arc<dyn Handler>,
 ) -> io::Result<()> {
+    let from = hello.node;
+    let is_stranger = hello.cluster == ClusterId(0);
     let room = Arc::new(Semaphore::new(CALLS_AT_ONCE));
     loop {
         let frame = next(reading).await?;
+        let is_meant = !is_stranger || handler.is_open(frame.method);
         match frame.kind {
+            Kind::Message | Kind::Call if !is_meant => {
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "a node without a cluster may only ask to join or to be founded",
+                ));
+            }
             Kind::Message => handler.message(from, frame.method, frame.payload).await,
             Kind::Call => {
                 let permit = Arc::clone(&room)

@@ -35,7 +35,8 @@ impl Lane {
     pub(super) fn open(shared: Arc<Shared>, address: String, hello: Hello) -> Self {
         let (queue, frames) = mpsc::channel(QUEUE_FRAMES);
         let waiting = Arc::new(Waiting::default());
-        tokio::spawn(keep(shared, address, hello, frames, Arc::clone(&waiting)));
+        let runtime = shared.runtime.clone();
+        runtime.spawn(keep(shared, address, hello, frames, Arc::clone(&waiting)));
         Self { queue, waiting }
     }
 
@@ -179,7 +180,7 @@ async fn run(
     }
 }
 
-fn check_answer(answer: &Frame, hello: &Hello) -> io::Result<NodeId> {
+pub(super) fn check_answer(answer: &Frame, hello: &Hello) -> io::Result<NodeId> {
     let refused = |text: String| io::Error::new(io::ErrorKind::PermissionDenied, text);
     match answer.kind {
         Kind::Hello => {

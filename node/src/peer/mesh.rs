@@ -12,17 +12,21 @@ use proto::id::{BootId, ClusterId, NodeId};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+use tokio::runtime::Handle;
 
 /// What a node does with what others say.
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// A message came. Waiting here slows that sender down and nobody else.
     async fn message(&self, from: NodeId, method: u8, payload: Bytes);
+
+    /// Whether a node that belongs to no cluster may call this: it asks to join, or to be founded.
+    fn is_open(&self, method: u8) -> bool;
 
     /// A call came.
     async fn call(&self, from: NodeId, method: u8, payload: Bytes) -> Result<Bytes, Failure>;
@@ -58,38 +62,91 @@ pub enum CallError {
 }
 
 /// Who this node is to the others.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Me {
-    /// Its cluster.
-    pub cluster: ClusterId,
+    /// Its cluster, once it belongs to one.
+    pub cluster: Membership,
     /// Its id.
     pub node: NodeId,
     /// Its run.
     pub boot: BootId,
 }
 
+/// The cluster that this node belongs to: none at first, then one for good. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Membership(Arc<OnceLock<ClusterId>>);
+
+impl Membership {
+    /// The node belongs to `cluster`. Which one it is was decided before: a second one is ignored.
+    pub fn join(&self, cluster: ClusterId) {
+        let _ = self.0.set(cluster);
+    }
+
+    /// The cluster, once there is one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.0.get().copied()
+    }
+
+    /// The cluster as a hello names it: 0 for none.
+    pub(super) fn named(&self) -> ClusterId {
+        self.cluster().unwrap_or_default()
+    }
+}
+
+impl Me {
+    /// How this node begins a connection.
+    pub(super) fn hello(&self, to: NodeId, class: Class) -> Hello {
+        Hello {
+            cluster: self.cluster.named(),
+            node: self.node,
+            boot: self.boot,
+            to,
+            class,
+        }
+    }
+}
+
 pub(super) struct Shared {
     pub(super) me: Me,
     pub(super) network: Arc<dyn Network>,
     pub(super) handler: Arc<dyn Handler>,
+    /// Lanes are opened from threads of their own as well.
+    pub(super) runtime: Handle,
+}
+
+/// Where nodes are.
+#[derive(Default)]
+struct Addresses {
+    /// As they told the region themselves.
+    known: BTreeMap<NodeId, String>,
+    /// As somebody else named them, which may be out of date.
+    heard: BTreeMap<NodeId, String>,
+}
+
+impl Addresses {
+    fn of(&self, node: NodeId) -> Option<&String> {
+        self.known.get(&node).or_else(|| self.heard.get(&node))
+    }
 }
 
 /// See the module.
 pub struct Mesh {
     shared: Arc<Shared>,
-    addresses: Mutex<BTreeMap<NodeId, String>>,
+    addresses: Mutex<Addresses>,
     lanes: Mutex<BTreeMap<(NodeId, Class), Lane>>,
     calls: AtomicU64,
 }
 
 impl Mesh {
-    /// A mesh without lanes; they open when they are first used.
+    /// A mesh without lanes; they open when they are first used, and run where this is called.
     #[must_use]
     pub fn new(me: Me, network: Arc<dyn Network>, handler: Arc<dyn Handler>) -> Self {
         let shared = Arc::new(Shared {
             me,
             network,
             handler,
+            runtime: Handle::current(),
         });
         Self {
             shared,
@@ -101,27 +158,40 @@ impl Mesh {
 
     /// Who this node is.
     #[must_use]
-    pub fn me(&self) -> Me {
-        self.shared.me
+    pub fn me(&self) -> &Me {
+        &self.shared.me
     }
 
-    /// Tells where nodes are. Lanes to addresses that changed, and to nodes that are gone, close.
+    /// Tells where nodes are, as they said themselves. Lanes to addresses that changed, and to nodes
+    /// that are gone, close.
     pub fn know(&self, addresses: BTreeMap<NodeId, String>) {
+        self.change(|known| known.known = addresses);
+    }
+
+    /// Tells where a node is by hearsay, which counts while it did not say so itself.
+    pub fn hear(&self, node: NodeId, address: &str) {
+        let is_new = {
+            let addresses = self.addresses.lock();
+            addresses
+                .heard
+                .get(&node)
+                .is_none_or(|heard| heard != address)
+        };
+        if is_new {
+            self.change(|known| drop(known.heard.insert(node, address.to_owned())));
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Addresses)) {
         // Lanes first, as everywhere: whoever opens one looks the address up under that lock.
         let mut lanes = self.lanes.lock();
-        let mut known = self.addresses.lock();
-        lanes.retain(|(node, _), _| known.get(node) == addresses.get(node));
-        *known = addresses;
-    }
-
-    /// Tells where one node is.
-    pub fn learn(&self, node: NodeId, address: &str) {
-        let mut lanes = self.lanes.lock();
-        let mut known = self.addresses.lock();
-        if known.get(&node).is_none_or(|known| known != address) {
-            known.insert(node, address.to_owned());
-            lanes.retain(|(to, _), _| *to != node);
-        }
+        let mut addresses = self.addresses.lock();
+        let before: BTreeMap<NodeId, Option<String>> = lanes
+            .keys()
+            .map(|(node, _)| (*node, addresses.of(*node).cloned()))
+            .collect();
+        change(&mut addresses);
+        lanes.retain(|(node, _), _| before[node].as_ref() == addresses.of(*node));
     }
 
     /// Sends a message; false where it was dropped at once.
@@ -151,19 +221,8 @@ impl Mesh {
         if let Some(lane) = lanes.get(&(to, class)).filter(|lane| !lane.is_closed()) {
             return Some(act(lane));
         }
-        let address = self.addresses.lock().get(&to)?.clone();
-        let Me {
-            cluster,
-            node,
-            boot,
-        } = self.shared.me;
-        let hello = Hello {
-            cluster,
-            node,
-            boot,
-            to,
-            class,
-        };
+        let address = self.addresses.lock().of(to)?.clone();
+        let hello = self.shared.me.hello(to, class);
         let lane = Lane::open(Arc::clone(&self.shared), address, hello);
         let result = act(&lane);
         lanes.insert((to, class), lane);

@@ -1,8 +1,8 @@
 //! Two nodes on loopback.
 
 use super::{
-    Class, Failure, Handler, Mesh,
-    mesh::{CallError, Me},
+    Class, Failure, Handler, Mesh, ask,
+    mesh::{CallError, Me, Membership},
     serve,
 };
 use crate::components::{Network, TcpNetwork};
@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 const WAIT: Duration = Duration::from_secs(20);
+/// What a node without a cluster may call.
+const OPEN: u8 = 3;
 
 struct Recorder(mpsc::UnboundedSender<String>);
 
@@ -26,8 +28,13 @@ impl Handler for Recorder {
         match method {
             1 => Ok(payload.iter().rev().copied().collect()),
             2 => std::future::pending().await,
+            OPEN => Ok("welcome".into()),
             _ => Err(Failure("no such method".into())),
         }
+    }
+
+    fn is_open(&self, method: u8) -> bool {
+        method == OPEN
     }
 
     fn up(&self, node: NodeId, class: Class) {
@@ -40,8 +47,12 @@ impl Handler for Recorder {
 }
 
 fn me(cluster: u128, node: u64) -> Me {
+    let membership = Membership::default();
+    if cluster != 0 {
+        membership.join(ClusterId(cluster));
+    }
     Me {
-        cluster: ClusterId(cluster),
+        cluster: membership,
         node: NodeId(node),
         boot: BootId(node),
     }
@@ -163,4 +174,17 @@ async fn a_lane_opens_again_after_it_broke() {
             .await,
         Ok(Bytes::from("x"))
     );
+}
+
+#[tokio::test]
+async fn a_node_without_a_cluster_may_only_ask_to_join() {
+    let (there, _heard) = mpsc::unbounded_channel();
+    let (address, _server) = server(me(1, 2), there).await;
+    let stranger = me(0, 1);
+    let call = |method| ask(&TcpNetwork, &stranger, &address, method, Bytes::new(), WAIT);
+    let (node, answer) = call(OPEN).await.unwrap();
+    assert_eq!((node, answer), (NodeId(2), Bytes::from("welcome")));
+    assert!(call(1).await.is_err());
+    stranger.cluster.join(ClusterId(1));
+    assert_eq!(call(1).await.unwrap().1, Bytes::new());
 }

@@ -1,9 +1,9 @@
 //! `AdminService`: the cluster as this node knows it, and what could still be lost, in words.
 
-use super::{global::Global, region::RegionView, shards::Board};
+use super::{consensus::Consensus, global::Global, region::RegionView, shards::Board};
 use proto::id::{NodeId, ShardId};
 use raft::{
-    group::{Group, GroupStatus},
+    group::GroupStatus,
     placement::{Member, Placement, ShardConfig},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,7 +16,7 @@ pub struct Admin {
     /// The registry.
     pub global: Arc<Global>,
     /// The regional group.
-    pub regional: Group<Placement>,
+    pub regional: Consensus<Placement>,
     /// The shard map.
     pub region: RegionView,
     /// How the node's own shards stand.

@@ -1,10 +1,11 @@
 //! The registry on this node: the newest committed definitions, and changes to them.
 
+use super::{consensus::Consensus, running::Background};
 use crate::components::Clock;
 use gateway::failure::Failure;
 use proto::reason::Reason;
 use raft::{
-    group::{Group, ProposeError},
+    group::ProposeError,
     registry::{Catalog, Registry, RegistryCommand, RegistryOutcome, Request},
 };
 use std::{sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Global {
-    group: Group<Registry>,
+    group: Consensus<Registry>,
     catalogs: watch::Receiver<Arc<Catalog>>,
     clock: Arc<dyn Clock>,
 }
@@ -23,10 +24,14 @@ pub struct Global {
 impl Global {
     /// Follows `group`.
     #[must_use]
-    pub fn new(group: Group<Registry>, clock: Arc<dyn Clock>) -> Self {
-        let first = Catalog::of(&group.committed().state, &Catalog::default());
+    pub fn new(
+        group: Consensus<Registry>,
+        clock: Arc<dyn Clock>,
+        background: &mut Background,
+    ) -> Self {
+        let first = Catalog::of(&group.newest(), &Catalog::default());
         let (sender, catalogs) = watch::channel(Arc::new(first));
-        tokio::spawn(follow(group.clone(), sender));
+        background.spawn(follow(group.clone(), sender));
         Self {
             group,
             catalogs,
@@ -36,7 +41,7 @@ impl Global {
 
     /// The group.
     #[must_use]
-    pub fn group(&self) -> &Group<Registry> {
+    pub fn group(&self) -> &Consensus<Registry> {
         &self.group
     }
 
@@ -79,10 +84,10 @@ impl Global {
     }
 }
 
-async fn follow(group: Group<Registry>, catalogs: watch::Sender<Arc<Catalog>>) {
+async fn follow(group: Consensus<Registry>, catalogs: watch::Sender<Arc<Catalog>>) {
     let mut states = group.watch();
     loop {
-        let state = Arc::clone(&states.borrow_and_update().state);
+        let state = Arc::clone(&states.borrow_and_update());
         let before = Arc::clone(&catalogs.borrow());
         if state.revision != before.revision() || before.founding().is_none() {
             catalogs.send_replace(Arc::new(Catalog::of(&state, &before)));

@@ -1,34 +1,44 @@
-//! Metadata path, at the start of a node: the global group, then the region's, founded where this
-//! node is to found them, and the node registered in them.
+//! Metadata path, at the start of a node: it comes to belong to a cluster, finds the global group and
+//! its region's, and founds what is its to found.
+//!
+//! A node that was here before starts from what its disk has and waits for no quorum.
 
 use super::{
+    consensus::Consensus,
+    founding::{self, Asked, Founded},
+    joining::{Directions, ask_seeds},
     peers::{Groups, RaftOverMesh},
+    running::Background,
     start::io,
 };
 use crate::{
     components::{Components, Home},
-    peer::Me,
-    settings::{ClusterSettings, Durability, NodeSettings, RegionSettings, Role},
+    peer::{Me, Mesh},
+    server::data_dir::DataDirError,
+    settings::{ClusterSettings, NodeSettings, Role},
 };
+use gateway::Readiness;
 use proto::{
-    id::{NodeId, RegionId, StoreId},
+    id::{NodeId, RegionId},
     limits::REFERENCE_SHARDS,
-    shard::{ShardHash, Sharding},
 };
 use raft::{
-    group::{Applied, Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError},
+    group::{Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError},
     machine::StateMachine,
-    placement::{
-        Placement, PlacementCommand, PlacementOutcome,
-        state::{Addresses, Member, Policy},
-    },
+    placement::{Placement, PlacementCommand, PlacementOutcome, state::Policy},
     registry::{Registry, RegistryCommand, RegistryOutcome, Request, region},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::disk::Disk;
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
-/// How long the first steps wait for a group to find its leader.
+/// How long the steps of a founding wait for the groups, which have one voter then.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often seeds are asked, and what others found is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Metadata could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -55,17 +65,28 @@ pub enum MetadataError {
     /// The cluster has no such region.
     #[error("the cluster has no region {0}; set node.region to one of its regions")]
     NoRegion(String),
+    /// It can find nobody.
+    #[error(
+        "the data directory belongs to a cluster, and this node votes in none of its groups; set cluster.seeds so that it finds the others"
+    )]
+    NoSeeds,
     /// The disk.
     #[error("{0}")]
     Disk(String),
+    /// The directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The node stops.
+    #[error("the node stopped before it belonged to a cluster")]
+    Stopped,
 }
 
 /// The groups of a node.
 pub struct Metadata {
     /// The registry's.
-    pub global: Group<Registry>,
+    pub global: Consensus<Registry>,
     /// The region's.
-    pub regional: Group<Placement>,
+    pub regional: Consensus<Placement>,
     /// The region.
     pub region: RegionId,
 }
@@ -74,8 +95,8 @@ pub struct Metadata {
 pub struct Start<'a> {
     /// The node's settings.
     pub settings: &'a NodeSettings,
-    /// What the cluster is founded with, if it is not yet.
-    pub founding: &'a ClusterSettings,
+    /// What the cluster is founded with, where this node is to found it without being asked.
+    pub founding: Option<&'a ClusterSettings>,
     /// Time and the like.
     pub components: &'a Components,
     /// Where logs and snapshots lie.
@@ -83,38 +104,33 @@ pub struct Start<'a> {
     /// Where applied state lies.
     pub home: &'a dyn Home,
     /// How members reach each other.
-    pub network: Arc<RaftOverMesh>,
+    pub mesh: &'a Arc<Mesh>,
     /// Who this node is.
-    pub me: Me,
-    /// Its disk.
-    pub store: StoreId,
+    pub me: &'a Me,
+    /// What the node says while it does not belong anywhere yet.
+    pub waiting: &'a watch::Sender<Readiness>,
 }
 
 impl Start<'_> {
-    /// Starts both groups; this node founds what is not founded.
-    pub async fn run(&self, groups: &Groups) -> Result<Metadata, MetadataError> {
-        let global: Group<Registry> = self.group(GroupId::Global).await?;
-        groups.set_global(global.clone());
-        if !global.is_founded().await? {
-            global.found(self.alone()).await?;
-        }
-        let registry = self.found_cluster(&global).await?;
-        let name = self.settings.node.region.as_str();
-        let region = registry
-            .region(name)
-            .ok_or_else(|| MetadataError::NoRegion(name.to_owned()))?;
-        let (id, settings) = (region.id, region.settings.clone());
-        let number = self.found_group(&global, id, region.group).await?;
-        let regional: Group<Placement> =
-            self.group(GroupId::Regional { region: id, number }).await?;
-        groups.set_regional(regional.clone());
-        if !regional.is_founded().await? {
-            regional.found(self.alone()).await?;
-        }
-        self.follow(&regional, &registry, (id, number), &settings)
+    /// Starts both groups, once the node belongs to a cluster.
+    pub async fn run(
+        &self,
+        groups: &Groups,
+        asked: &mut mpsc::Receiver<Asked>,
+        background: &mut Background,
+    ) -> Result<Metadata, MetadataError> {
+        let global = self.group(GroupId::Global, background).await?;
+        groups.set_global(global.member().cloned());
+        self.belong(&global, asked).await?;
+        self.find(&global).await?;
+        let registry = self.registry(&global).await;
+        let (id, number) = self.region(&global, &registry).await?;
+        let regional = self
+            .group(GroupId::Regional { region: id, number }, background)
             .await?;
-        let member = PlacementCommand::Register(self.member());
-        self.place(&regional, "register this node", &member).await?;
+        groups.set_regional(regional.member().cloned());
+        self.found_region(&global, &regional, id).await?;
+        self.find_regional(&global, &regional).await?;
         Ok(Metadata {
             global,
             regional,
@@ -122,7 +138,29 @@ impl Start<'_> {
         })
     }
 
-    async fn group<S: StateMachine>(&self, id: GroupId) -> Result<Group<S>, MetadataError> {
+    fn votes(&self) -> bool {
+        self.settings.node.roles.contains(&Role::Voter)
+    }
+
+    fn wait_for(&self, what: String) {
+        self.waiting.send_replace(Readiness::NotReady(what));
+    }
+
+    /// A group, in which this node has a part of its own where it may vote.
+    async fn group<S: StateMachine>(
+        &self,
+        id: GroupId,
+        background: &mut Background,
+    ) -> Result<Consensus<S>, MetadataError> {
+        let member = if self.votes() {
+            Some(self.member(id).await?)
+        } else {
+            None
+        };
+        Ok(Consensus::start(id, member, self.mesh, background))
+    }
+
+    async fn member<S: StateMachine>(&self, id: GroupId) -> Result<Group<S>, MetadataError> {
         let applied = self.home.applied(&id.to_string()).map_err(|error| {
             MetadataError::Disk(io("open the applied state of the metadata")(error).to_string())
         })?;
@@ -132,8 +170,92 @@ impl Start<'_> {
             applied,
             blocking: self.components.place,
         };
-        let network = Arc::clone(&self.network);
+        let network = Arc::new(RaftOverMesh(Arc::clone(self.mesh)));
         Ok(Group::start(id, self.me.node, files, GroupSettings::default(), network).await?)
+    }
+
+    /// Comes to belong to a cluster: the one of the directory, one that is founded here, or that of
+    /// the seeds. The directory is bound last, so a founding that was cut off is taken up again.
+    async fn belong(
+        &self,
+        global: &Consensus<Registry>,
+        asked: &mut mpsc::Receiver<Asked>,
+    ) -> Result<(), MetadataError> {
+        if let Some(cluster) = self.home.cluster()? {
+            self.me.cluster.join(cluster);
+            return Ok(());
+        }
+        if let Some(founding) = self.founding {
+            self.found(global, founding).await?;
+            return Ok(());
+        }
+        if self.settings.cluster.seeds.is_empty() {
+            return self.wait_for_init(global, asked).await;
+        }
+        let directions = self.ask_until_told().await;
+        self.home.bind_to(directions.cluster)?;
+        self.me.cluster.join(directions.cluster);
+        global.hear(directions.global());
+        Ok(())
+    }
+
+    async fn wait_for_init(
+        &self,
+        global: &Consensus<Registry>,
+        asked: &mut mpsc::Receiver<Asked>,
+    ) -> Result<(), MetadataError> {
+        self.wait_for("no cluster yet: atoll init …, or set cluster.seeds".into());
+        loop {
+            let Asked { founding, reply } = asked.recv().await.ok_or(MetadataError::Stopped)?;
+            if let Err(why) = founding::check(self.settings, &founding) {
+                // Who asked may be gone; then it looks by itself.
+                let _ = reply.send(Err(why));
+                continue;
+            }
+            match self.found(global, &founding).await {
+                Ok(founded) => {
+                    let _ = reply.send(Ok(founded));
+                    return Ok(());
+                }
+                Err(MetadataError::Refused { why, .. }) => drop(reply.send(Err(why))),
+                Err(error) => {
+                    let _ = reply.send(Err(error.to_string()));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Founds the cluster, or ends a founding that was cut off.
+    async fn found(
+        &self,
+        global: &Consensus<Registry>,
+        founding: &ClusterSettings,
+    ) -> Result<Founded, MetadataError> {
+        let doing = "found the cluster";
+        let Some(group) = global.member() else {
+            let why = "the node does not have the role voter".into();
+            return Err(MetadataError::Refused { doing, why });
+        };
+        if !group.is_founded().await? {
+            group.found(self.alone()).await?;
+        }
+        let propose = |source| MetadataError::Propose { doing, source };
+        let committed = group.linearizable(PATIENCE).await.map_err(propose)?;
+        let mut registry = committed.state;
+        if registry.founding.is_none() {
+            let entropy = &*self.components.entropy;
+            let request = founding::request(founding, self.settings, entropy);
+            self.change(global, doing, request).await?;
+            registry = group.linearizable(PATIENCE).await.map_err(propose)?.state;
+        }
+        let founded = registry.founding.as_ref().expect("it was founded above");
+        self.home.bind_to(founded.cluster)?;
+        self.me.cluster.join(founded.cluster);
+        Ok(Founded {
+            cluster: founded.cluster,
+            node: self.me.node,
+        })
     }
 
     fn peer_address(&self) -> String {
@@ -149,146 +271,104 @@ impl Start<'_> {
         BTreeMap::from([(self.me.node, peer)])
     }
 
-    async fn found_cluster(
-        &self,
-        global: &Group<Registry>,
-    ) -> Result<Arc<Registry>, MetadataError> {
-        let doing = "look at the cluster's metadata";
-        let committed = global.linearizable(PATIENCE).await;
-        let committed = committed.map_err(|source| MetadataError::Propose { doing, source })?;
-        if committed.state.founding.is_some() {
-            return Ok(committed.state);
-        }
-        let cluster = &self.founding.cluster;
-        let founding = region::Founding {
-            cluster: self.me.cluster,
-            name: cluster.name.clone(),
-            sharding: Sharding {
-                shards: cluster.shards,
-                seed: self.components.entropy.id(),
-                algorithm: ShardHash::Xxh3Multiply,
-            },
-            transport: region::Transport::Direct,
-            max_offset_millis: millis(cluster.max_offset.0),
-            max_future_millis: millis(cluster.max_future.0),
-        };
-        let regions = self
-            .founding
-            .regions
-            .iter()
-            .map(|region| self.region_settings(region))
-            .collect();
-        self.change(
-            global,
-            "found the cluster",
-            Request::Found { founding, regions },
-        )
-        .await
-    }
-
-    fn region_settings(&self, region: &RegionSettings) -> region::RegionSettings {
-        let durability = match self.settings.store.durability {
-            Durability::Fsync => region::Durability::Fsync,
-            Durability::Replicated => region::Durability::Replicated,
-        };
-        region::RegionSettings {
-            name: region.name.clone(),
-            copies: region.copies,
-            min_in_sync: region.min_in_sync,
-            durability,
-            kafka: None,
-            objects: None,
+    async fn ask_until_told(&self) -> Directions {
+        loop {
+            match ask_seeds(self.settings, self.components, self.me).await {
+                Ok(directions) => return directions,
+                Err(why) => self.wait_for(format!("no seed lets this node join yet: {why}")),
+            }
+            sleep(LOOK_EVERY).await;
         }
     }
 
-    /// The number of the region's group; this node founds it where there is none.
-    async fn found_group(
-        &self,
-        global: &Group<Registry>,
-        region: RegionId,
-        present: Option<region::RegionGroup>,
-    ) -> Result<u32, MetadataError> {
-        if let Some(group) = present {
-            return Ok(group.number);
+    /// Finds somebody who has part in the global group, where this node votes in none.
+    async fn find(&self, global: &Consensus<Registry>) -> Result<(), MetadataError> {
+        if knows_members(global).await? || global.is_found() {
+            return Ok(());
         }
-        let request = Request::FoundGroup {
-            region,
-            expected: None,
-            founder: self.me.node,
-        };
-        let registry = self
-            .change(global, "found the region's group", request)
-            .await?;
-        let group = registry
-            .regions
-            .get(&region)
-            .and_then(|region| region.group);
-        Ok(group.map_or(1, |group| group.number))
+        if self.settings.cluster.seeds.is_empty() {
+            return Err(MetadataError::NoSeeds);
+        }
+        global.hear(self.ask_until_told().await.global());
+        Ok(())
     }
 
-    async fn change(
-        &self,
-        global: &Group<Registry>,
-        doing: &'static str,
-        request: Request,
-    ) -> Result<Arc<Registry>, MetadataError> {
-        let at_millis = self.components.clock.now().wall_millis();
-        let command = RegistryCommand {
-            author: "atoll".into(),
-            at_millis,
-            request,
-        };
-        let applied = global.propose(&command, PATIENCE).await;
-        let Applied { outcome, .. } =
-            applied.map_err(|source| MetadataError::Propose { doing, source })?;
-        if let RegistryOutcome::Refused { refusals, .. } = outcome {
-            let why = refusals
-                .iter()
-                .map(|refusal| refusal.message.as_str())
-                .collect::<Vec<_>>()
-                .join("; ");
-            return Err(MetadataError::Refused { doing, why });
+    /// The registry, once there is one to go by.
+    async fn registry(&self, global: &Consensus<Registry>) -> Arc<Registry> {
+        let mut states = global.watch();
+        if states.borrow().founding.is_none() {
+            self.wait_for("the cluster's metadata has not reached this node yet".into());
         }
-        let committed = global.linearizable(PATIENCE).await;
-        Ok(committed
-            .map_err(|source| MetadataError::Propose { doing, source })?
-            .state)
+        let founded = states
+            .wait_for(|registry| registry.founding.is_some())
+            .await;
+        Arc::clone(&founded.expect("its sender lives in the group at hand"))
     }
 
-    async fn follow(
+    /// The region of this node and the number of its group, which this node founds where it is the
+    /// first that can.
+    async fn region(
         &self,
-        regional: &Group<Placement>,
+        global: &Consensus<Registry>,
         registry: &Registry,
-        (region, group): (RegionId, u32),
-        settings: &region::RegionSettings,
-    ) -> Result<(), MetadataError> {
-        let shards = registry
-            .founding
-            .as_ref()
-            .map_or(0, |founding| founding.sharding.shards);
-        let policy = Policy {
-            region,
-            group,
-            shards: shards + REFERENCE_SHARDS,
-            copies: settings.copies,
-            min_in_sync: settings.min_in_sync,
-            named_by_boot: settings.durability == region::Durability::Replicated,
-        };
-        self.place(
-            regional,
-            "found the region's placement",
-            &PlacementCommand::Follow(policy),
-        )
-        .await
+    ) -> Result<(RegionId, u32), MetadataError> {
+        let name = self.settings.node.region.as_str();
+        let no_region = || MetadataError::NoRegion(name.to_owned());
+        let id = registry.region(name).ok_or_else(no_region)?.id;
+        loop {
+            let registry = global.newest();
+            let region = registry.regions.get(&id).ok_or_else(no_region)?;
+            if let Some(group) = region.group {
+                return Ok((id, group.number));
+            }
+            self.wait_for(format!("region {name} has no group yet"));
+            if self.votes() {
+                let request = Request::FoundGroup {
+                    region: id,
+                    expected: None,
+                    founder: self.me.node,
+                };
+                match self
+                    .change(global, "found the region's group", request)
+                    .await
+                {
+                    // Another node may have been first: its group is seen in a moment.
+                    Ok(()) | Err(MetadataError::Refused { .. }) => {}
+                    Err(error) => tracing::info!(%error, "the region's group is not founded yet"),
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
-    async fn place(
+    /// Founds the region's group where the registry names this node as its founder.
+    async fn found_region(
         &self,
-        regional: &Group<Placement>,
-        doing: &'static str,
-        command: &PlacementCommand,
+        global: &Consensus<Registry>,
+        regional: &Consensus<Placement>,
+        id: RegionId,
     ) -> Result<(), MetadataError> {
-        let applied = regional.propose(command, PATIENCE).await;
+        let registry = global.newest();
+        let region = registry.regions.get(&id);
+        let group = region.and_then(|region| region.group);
+        let Some(member) = regional
+            .member()
+            .filter(|_| group.is_some_and(|group| group.founder == self.me.node))
+        else {
+            return Ok(());
+        };
+        if !member.is_founded().await? {
+            member.found(self.alone()).await?;
+        }
+        if regional.newest().policy.is_some() {
+            return Ok(());
+        }
+        let Some(policy) = policy(&registry, id) else {
+            return Ok(());
+        };
+        let doing = "found the region's placement";
+        let command = PlacementCommand::Follow(policy);
+        let applied = regional.propose(&command, PATIENCE).await;
         match applied
             .map_err(|source| MetadataError::Propose { doing, source })?
             .outcome
@@ -301,33 +381,71 @@ impl Start<'_> {
         }
     }
 
-    fn member(&self) -> Member {
-        let (settings, listen) = (self.settings, &self.settings.listen);
-        let advertise = settings.advertise.clone();
-        let or = |advertised: Option<String>, listen: std::net::SocketAddr| {
-            advertised.unwrap_or_else(|| listen.to_string())
-        };
-        let has = |role| settings.node.roles.contains(&role);
-        Member {
-            node: self.me.node,
-            name: settings.node.name.clone(),
-            boot: self.me.boot,
-            store: has(Role::Node).then_some(self.store),
-            zone: settings.node.zone.clone(),
-            voter: has(Role::Voter),
-            gateway: has(Role::Gateway),
-            addresses: Addresses {
-                grpc: or(advertise.grpc, listen.grpc),
-                http: or(advertise.http, listen.http),
-                peer: or(advertise.peer, listen.peer),
-                link: or(advertise.link, listen.link),
-                gossip: or(advertise.gossip, listen.gossip),
-            },
-            draining: false,
+    /// Finds somebody who has part in the region's group, where this node votes in none.
+    async fn find_regional(
+        &self,
+        global: &Consensus<Registry>,
+        regional: &Consensus<Placement>,
+    ) -> Result<(), MetadataError> {
+        while !knows_members(regional).await? && !regional.is_found() {
+            self.wait_for("no seed knows the region's group yet".into());
+            if let Ok(directions) = ask_seeds(self.settings, self.components, self.me).await {
+                global.hear(directions.global());
+                regional.hear(directions.regional());
+            }
+            sleep(LOOK_EVERY).await;
         }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        global: &Consensus<Registry>,
+        doing: &'static str,
+        request: Request,
+    ) -> Result<(), MetadataError> {
+        let at_millis = self.components.clock.now().wall_millis();
+        let command = RegistryCommand {
+            author: "atoll".into(),
+            at_millis,
+            request,
+        };
+        let applied = global.propose(&command, PATIENCE).await;
+        let outcome = applied
+            .map_err(|source| MetadataError::Propose { doing, source })?
+            .outcome;
+        let RegistryOutcome::Refused { refusals, .. } = outcome else {
+            return Ok(());
+        };
+        let whys: Vec<_> = refusals
+            .iter()
+            .map(|refusal| refusal.message.as_str())
+            .collect();
+        let why = whys.join("; ");
+        Err(MetadataError::Refused { doing, why })
     }
 }
 
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+/// Whether Raft on this node has been part of the group, and so knows its members.
+async fn knows_members<S: StateMachine>(consensus: &Consensus<S>) -> Result<bool, MetadataError> {
+    match consensus.member() {
+        Some(member) => Ok(member.is_founded().await?),
+        None => Ok(false),
+    }
+}
+
+/// What a region's group follows, by the registry; none before the region has a group.
+#[must_use]
+pub fn policy(registry: &Registry, id: RegionId) -> Option<Policy> {
+    let founding = registry.founding.as_ref()?;
+    let region = registry.regions.get(&id)?;
+    let settings = &region.settings;
+    Some(Policy {
+        region: id,
+        group: region.group?.number,
+        shards: founding.sharding.shards + REFERENCE_SHARDS,
+        copies: settings.copies,
+        min_in_sync: settings.min_in_sync,
+        named_by_boot: settings.durability == region::Durability::Replicated,
+    })
 }

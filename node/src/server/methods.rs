@@ -26,6 +26,8 @@ pub enum Call {
 pub enum Message {
     /// What replicas of shards say to each other.
     Replication = 1,
+    /// How a node is, to those that may lead its region.
+    Report = 2,
 }
 
 impl Call {
@@ -45,11 +47,22 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether a node without a cluster may call it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Join | Self::Init => true,
+            Self::Raft | Self::Fetch | Self::Write | Self::Snapshot | Self::State => false,
+        }
+    }
+}
+
 impl Message {
     /// The message of a number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Replication]
+        [Self::Replication, Self::Report]
             .into_iter()
             .find(|message| *message as u8 == number)
     }

@@ -12,7 +12,10 @@ use proto::id::NodeId;
 use raft::group::{
     CallError, Group, GroupId, Peer, PeerNetwork, RaftRequest, RaftResponse, network::CallFuture,
 };
-use raft::{placement::Placement, registry::Registry};
+use raft::{
+    placement::{Placement, controller::Report},
+    registry::Registry,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
@@ -26,24 +29,25 @@ const RAFT_WITHIN: Duration = Duration::from_secs(2);
 /// The groups that this node is a member of; each comes once it has started.
 #[derive(Default)]
 pub struct Groups {
-    global: OnceLock<Group<Registry>>,
+    global: OnceLock<Option<Group<Registry>>>,
     regional: RwLock<Option<Group<Placement>>>,
 }
 
 impl Groups {
-    /// The global group has started.
-    pub fn set_global(&self, group: Group<Registry>) {
+    /// The global group has started; `None` where this node has no part in it.
+    pub fn set_global(&self, group: Option<Group<Registry>>) {
         // It starts once in a process.
         let _ = self.global.set(group);
     }
 
-    /// The regional group has started.
-    pub fn set_regional(&self, group: Group<Placement>) {
-        *self.regional.write() = Some(group);
+    /// The regional group has started; `None` where this node has no part in it.
+    pub fn set_regional(&self, group: Option<Group<Placement>>) {
+        *self.regional.write() = group;
     }
 
     async fn serve(&self, id: GroupId, request: RaftRequest) -> Option<RaftResponse> {
-        if let Some(group) = self.global.get().filter(|group| group.id() == id) {
+        let global = self.global.get().and_then(Option::as_ref);
+        if let Some(group) = global.filter(|group| group.id() == id) {
             return Some(group.serve(request).await);
         }
         let regional = self
@@ -67,17 +71,37 @@ pub struct Peers {
     groups: Arc<Groups>,
     shards: mpsc::Sender<Input>,
     services: RwLock<BTreeMap<Call, Arc<dyn Service>>>,
+    reports: OnceLock<mpsc::Sender<Report>>,
 }
 
 impl Peers {
     /// Answers with these groups and shards.
     #[must_use]
     pub fn new(groups: Arc<Groups>, shards: mpsc::Sender<Input>) -> Self {
-        let services = RwLock::default();
         Self {
             groups,
             shards,
-            services,
+            services: RwLock::default(),
+            reports: OnceLock::new(),
+        }
+    }
+
+    /// Reports of other nodes go to `reports` from now on.
+    pub fn send_reports_to(&self, reports: mpsc::Sender<Report>) {
+        // The region's driver starts once in a process.
+        let _ = self.reports.set(reports);
+    }
+
+    /// A report that nobody waits for, or for which there is no room, is old news: the next is near.
+    fn report(&self, from: NodeId, payload: &Bytes) {
+        match serde_json::from_slice::<Report>(payload) {
+            Ok(report) if report.node == from => {
+                if let Some(reports) = self.reports.get() {
+                    let _ = reports.try_send(report);
+                }
+            }
+            Ok(report) => tracing::warn!(%from, of = %report.node, "a report of another node"),
+            Err(error) => tracing::warn!(%from, %error, "a report cannot be read"),
         }
     }
 
@@ -118,6 +142,7 @@ impl Handler for Peers {
     async fn message(&self, from: NodeId, method: u8, payload: Bytes) {
         match Message::from_number(method) {
             Some(Message::Replication) => self.replication(from, &payload).await,
+            Some(Message::Report) => self.report(from, &payload),
             None => tracing::warn!(%from, method, "a message of an unknown kind"),
         }
     }
@@ -136,6 +161,10 @@ impl Handler for Peers {
             Some(service) => service.call(from, payload).await,
             None => Err(Failure("this node does not answer that call yet".into())),
         }
+    }
+
+    fn is_open(&self, method: u8) -> bool {
+        Call::from_number(method).is_some_and(Call::is_open)
     }
 
     fn up(&self, node: NodeId, class: Class) {
@@ -164,7 +193,7 @@ impl PeerNetwork for RaftOverMesh {
         request: RaftRequest,
     ) -> CallFuture {
         let mesh = Arc::clone(&self.0);
-        mesh.learn(target, &peer.address);
+        mesh.hear(target, &peer.address);
         Box::pin(async move {
             let id = serde_json::to_vec(&group).expect("a group's id is plain data");
             let mut payload = Vec::with_capacity(4 + id.len() + 64);
@@ -183,9 +212,13 @@ impl PeerNetwork for RaftOverMesh {
             match answer {
                 Ok(bytes) => RaftResponse::decode(&bytes)
                     .map_err(|error| CallError::Failed(target, error.to_string())),
-                Err(error @ (MeshError::Unknown | MeshError::Busy | MeshError::NotSent)) => {
-                    Err(CallError::Unreachable(target, error.to_string()))
-                }
+                // A node that has no part in the group did nothing either.
+                Err(
+                    error @ (MeshError::Unknown
+                    | MeshError::Busy
+                    | MeshError::NotSent
+                    | MeshError::Failed(_)),
+                ) => Err(CallError::Unreachable(target, error.to_string())),
                 Err(error) => Err(CallError::Failed(target, error.to_string())),
             }
         })

@@ -1,20 +1,29 @@
 //! Placement on this node: the newest committed shard map goes to the shards, their primaries'
-//! proposals go to the group, and on its leader the controller is driven.
+//! proposals go to the group, its reports to those that may lead, and on the leader the controller
+//! is driven.
 
 use super::{
-    region,
+    consensus::Consensus,
+    metadata, methods, region,
+    running::Background,
     shards::{Input, Proposed, ShardReport},
 };
-use crate::components::Clock;
+use crate::{
+    components::Clock,
+    peer::{Class, Mesh},
+};
+use bytes::Bytes;
 use proto::id::{BootId, NodeId, ShardId};
 use raft::{
-    group::{Applied, Group, Peer, ProposeError},
+    group::{Applied, Peer, ProposeError},
+    machine::StateMachine,
     placement::{
         Controller, Effect, Event, Placement, PlacementCommand, PlacementOutcome, ShardChange,
         ShardConfig,
         controller::{ControllerSettings, Health, Leadership, LogEnd, Report},
         state::Replica,
     },
+    registry::Registry,
 };
 use replication::{Member, Proposal};
 use std::{
@@ -24,25 +33,33 @@ use std::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::interval,
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 /// How often a node tells how it is, and the controller looks.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// How long a proposal waits for a quorum.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A change of voters that is not done by then is given up; the controller asks again.
+const VOTERS_WITHIN: Duration = Duration::from_secs(30);
+/// Reports of other nodes that wait for the controller.
+pub const REPORTS_QUEUED: usize = 256;
 
 /// The parts that placement works with.
 #[derive(Clone)]
 pub struct Regional {
     /// The group.
-    pub group: Group<Placement>,
+    pub group: Consensus<Placement>,
+    /// What the region's placement follows.
+    pub global: Consensus<Registry>,
     /// This node and its run.
     pub node: NodeId,
     /// See [`BootId`].
     pub boot: BootId,
     /// The node's shards.
     pub shards: mpsc::Sender<Input>,
+    /// The other nodes.
+    pub mesh: Arc<Mesh>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -53,11 +70,13 @@ impl Regional {
     pub fn start(
         self,
         proposals: mpsc::UnboundedReceiver<Proposed>,
+        reports: mpsc::Receiver<Report>,
+        background: &mut Background,
     ) -> watch::Receiver<Arc<Placement>> {
-        let (sender, placements) = watch::channel(Arc::clone(&self.group.committed().state));
-        tokio::spawn(self.clone().follow(sender));
-        tokio::spawn(self.clone().propose_all(proposals));
-        tokio::spawn(self.control());
+        let (sender, placements) = watch::channel(self.group.newest());
+        background.spawn(self.clone().follow(sender));
+        background.spawn(self.clone().propose_all(proposals));
+        background.spawn(self.control(reports));
         placements
     }
 
@@ -66,7 +85,7 @@ impl Regional {
         let mut states = self.group.watch();
         let mut given: BTreeMap<ShardId, Arc<ShardConfig>> = BTreeMap::new();
         loop {
-            let placement = Arc::clone(&states.borrow_and_update().state);
+            let placement = Arc::clone(&states.borrow_and_update());
             let changed = placement.shards.iter().filter(|(shard, config)| {
                 given
                     .get(shard)
@@ -96,7 +115,7 @@ impl Regional {
     /// quorum holds no other up. Cores make them again where nothing came of them.
     async fn propose_all(self, mut proposals: mpsc::UnboundedReceiver<Proposed>) {
         while let Some(Proposed { shard, proposal }) = proposals.recv().await {
-            let placement = Arc::clone(&self.group.committed().state);
+            let placement = self.group.newest();
             let Some(config) = placement.shards.get(&shard) else {
                 continue;
             };
@@ -112,25 +131,19 @@ impl Regional {
         }
     }
 
-    async fn control(self) {
+    async fn control(self, mut reports: mpsc::Receiver<Report>) {
         let mut controller = Controller::new(ControllerSettings::default());
         let (answered, mut answers) = mpsc::unbounded_channel();
-        let mut states = self.group.watch();
         let mut ticks = interval(REPORT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut events = Vec::new();
             tokio::select! {
-                _ = ticks.tick() => {
-                    let status = self.group.status();
-                    events.push(Event::Leading(if status.leads { Leadership::Leader } else { Leadership::Follower }));
-                    events.push(Event::Voters(status.voters));
-                    events.push(Event::Committed(Arc::clone(&states.borrow_and_update().state)));
-                    match self.report().await {
-                        Some(report) => events.push(Event::Report(report)),
-                        None => return,
-                    }
-                    events.push(Event::Tick);
-                }
+                _ = ticks.tick() => match self.report().await {
+                    Some(report) => events.extend(self.look(report)),
+                    None => return,
+                },
+                Some(report) = reports.recv() => events.push(Event::Report(report)),
                 Some(event) = answers.recv() => events.push(event),
             }
             let now_millis = self.clock.now().monotonic_micros() / 1_000;
@@ -142,6 +155,64 @@ impl Regional {
                 .into_iter()
                 .for_each(|effect| self.carry_out(effect, &answered));
         }
+    }
+
+    /// How things stand, for the controller of this node; and this node's report to the others.
+    fn look(&self, report: Report) -> [Event; 5] {
+        self.tell(&report);
+        let status = self.group.status();
+        if status.leads {
+            self.follow_registry();
+        }
+        let leads = if status.leads {
+            Leadership::Leader
+        } else {
+            Leadership::Follower
+        };
+        [
+            Event::Leading(leads),
+            Event::Voters(status.voters),
+            Event::Committed(self.group.newest()),
+            Event::Report(report),
+            Event::Tick,
+        ]
+    }
+
+    /// Tells all who may lead: a new leader then knows how the nodes are.
+    fn tell(&self, report: &Report) {
+        let json = serde_json::to_vec(report).expect("a report is plain data");
+        let payload = Bytes::from(json);
+        let voters = self.group.voters();
+        for (voter, peer) in voters.iter().filter(|(voter, _)| **voter != self.node) {
+            self.mesh.hear(*voter, &peer.address);
+            let method = methods::Message::Report as u8;
+            // One that is lost is old news: the next is near.
+            self.mesh
+                .send(*voter, Class::Metadata, method, payload.clone());
+        }
+    }
+
+    /// On the leader: the region's copies and minimum are what the registry says.
+    fn follow_registry(&self) {
+        let placement = self.group.newest();
+        let Some(present) = placement.policy else {
+            return;
+        };
+        let wanted = metadata::policy(&self.global.newest(), present.region);
+        let Some(wanted) =
+            wanted.filter(|wanted| *wanted != present && wanted.group == present.group)
+        else {
+            return;
+        };
+        let group = self.group.clone();
+        tokio::spawn(async move {
+            let followed = group
+                .propose(&PlacementCommand::Follow(wanted), PATIENCE)
+                .await;
+            if let Err(error) = followed {
+                tracing::debug!(%error, "the region's placement does not follow the registry yet");
+            }
+        });
     }
 
     fn carry_out(&self, effect: Effect, answered: &mpsc::UnboundedSender<Event>) {
@@ -159,10 +230,8 @@ impl Regional {
             }
             Effect::SetVoters(voters) => {
                 tokio::spawn(async move {
-                    let members = Arc::clone(&group.committed().state);
-                    if let Err(error) = group.change_voters(peers(&members, &voters)).await {
-                        tracing::warn!(%error, "the voters of the regional group did not change");
-                    }
+                    let peers = peers(&group.newest(), &voters);
+                    change_voters(&group, peers).await;
                     let _ = answered.send(Event::Voters(group.status().voters));
                 });
             }
@@ -192,6 +261,23 @@ impl Regional {
             health: Health::Writable,
             logs,
         })
+    }
+}
+
+/// Changes a group's voters, on its leader.
+pub async fn change_voters<S: StateMachine>(group: &Consensus<S>, voters: BTreeMap<NodeId, Peer>) {
+    let Some(member) = group.member() else {
+        return;
+    };
+    let names = voters
+        .keys()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match timeout(VOTERS_WITHIN, member.change_voters(voters)).await {
+        Ok(Ok(())) => tracing::info!(group = %group.id(), %names, "the group has other voters"),
+        Ok(Err(error)) => tracing::warn!(group = %group.id(), %error, "the voters did not change"),
+        Err(_) => tracing::warn!(group = %group.id(), "the voters did not change in time"),
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Running {
     pub(super) readiness: watch::Receiver<Readiness>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) end: watch::Receiver<Option<Option<String>>>,
+    pub(super) faults: watch::Receiver<Option<String>>,
     pub(super) background: Background,
     pub(super) groups: Metadata,
     pub(super) home: Box<dyn Home>,
@@ -53,8 +54,16 @@ impl Running {
                 .and_then(|end| end.clone().flatten())
                 .unwrap_or_else(|| "the shards ended".into())
         };
+        let refused = async {
+            match self.faults.wait_for(Option::is_some).await {
+                Ok(fault) => fault.clone().unwrap_or_default(),
+                // Its sender ends with the node's tasks.
+                Err(_) => std::future::pending().await,
+            }
+        };
         tokio::select! {
             fault = ended => fault,
+            fault = refused => fault,
             fault = self.groups.global.failed() => format!("the global group: {fault}"),
             fault = self.groups.regional.failed() => format!("the regional group: {fault}"),
         }

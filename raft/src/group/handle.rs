@@ -339,6 +339,20 @@ impl<S: StateMachine> Group<S> {
             .map_err(|error| refused("change the voters")(&error))
     }
 
+    /// Who votes, and where each is reached.
+    #[must_use]
+    pub fn voters(&self) -> BTreeMap<NodeId, Peer> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let is_voter = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
+        membership
+            .nodes()
+            .filter(|(id, _)| is_voter(id))
+            .map(|(id, peer)| (node(*id), peer.clone()))
+            .collect()
+    }
+
     /// How the group is.
     #[must_use]
     pub fn status(&self) -> GroupStatus {

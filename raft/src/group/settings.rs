@@ -86,7 +86,8 @@ impl GroupSettings {
 
     /// The largest command that is taken: what a log file holds, less what surrounds it there. In
     /// a record the command is text within JSON, which doubles its quotes.
-    pub(super) fn command_bytes(&self) -> usize {
+    #[must_use]
+    pub fn command_bytes(&self) -> usize {
         usize::try_from(self.segment_bytes / 3).unwrap_or(usize::MAX)
     }
 }

@@ -12,6 +12,7 @@ use super::{
     state::{Placement, Replica},
 };
 use proto::id::{BootId, Epoch, Incarnation, NodeId, Position, ShardId};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -32,6 +33,8 @@ pub struct ControllerSettings {
     pub answer_within_millis: u64,
     /// A voter that is silent for this long may be replaced.
     pub voter_lost_after_millis: u64,
+    /// Ticks further apart mean that this node itself stood still: nobody else was silent then.
+    pub own_pause_millis: u64,
     /// Proposals under way at once.
     pub proposals: usize,
 }
@@ -45,6 +48,7 @@ impl Default for ControllerSettings {
             settle_millis: 2_000,
             answer_within_millis: 2_000,
             voter_lost_after_millis: 60_000,
+            own_pause_millis: 600,
             proposals: 64,
         }
     }
@@ -76,8 +80,8 @@ pub enum Leadership {
     Follower,
 }
 
-/// How a node is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How a node is. Sent between nodes of one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The node.
     pub node: NodeId,
@@ -90,7 +94,8 @@ pub struct Report {
 }
 
 /// Whether a node's store takes writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It does.
     Writable,
@@ -99,7 +104,7 @@ pub enum Health {
 }
 
 /// The end of one shard's log on one node. The order is the one "longest" means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct LogEnd {
     /// The life of the shard it belongs to.
     pub incarnation: Incarnation,
@@ -136,6 +141,7 @@ pub struct Controller {
     settings: ControllerSettings,
     placement: Arc<Placement>,
     leading_since_millis: Option<u64>,
+    last_tick_millis: u64,
     heard: BTreeMap<NodeId, Heard>,
     /// Shards with a proposal under way, and since when.
     proposed: BTreeMap<ShardId, u64>,
@@ -151,6 +157,7 @@ impl Controller {
             settings,
             placement: Arc::default(),
             leading_since_millis: None,
+            last_tick_millis: 0,
             heard: BTreeMap::new(),
             proposed: BTreeMap::new(),
             voters: BTreeSet::new(),
@@ -184,7 +191,14 @@ impl Controller {
                 self.voters_proposed_millis = None;
             }
             Event::Tick => {
-                if let Some(since) = self.leading_since_millis {
+                let stood_still = now_millis.saturating_sub(self.last_tick_millis)
+                    >= self.settings.own_pause_millis;
+                self.last_tick_millis = now_millis;
+                if let Some(since) = &mut self.leading_since_millis {
+                    if stood_still {
+                        *since = now_millis;
+                    }
+                    let since = *since;
                     self.decide(now_millis, since, effects);
                 }
             }

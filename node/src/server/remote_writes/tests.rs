@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     components::{Network, SystemClock, TcpNetwork},
-    peer::{Me, serve},
+    peer::{Me, Membership, serve},
     server::{
         peers::{Groups, Peers},
         region::RegionView,
@@ -92,8 +92,10 @@ fn catalog(definitions: &str) -> Arc<Catalog> {
 }
 
 fn me(node: u64) -> Me {
+    let cluster = Membership::default();
+    cluster.join(CLUSTER);
     Me {
-        cluster: CLUSTER,
+        cluster,
         node: NodeId(node),
         boot: BootId(node),
     }

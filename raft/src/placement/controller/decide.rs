@@ -67,10 +67,10 @@ impl Controller {
             usize::from(round.policy.copies),
             usize::from(round.policy.min_in_sync),
         );
-        let settled =
-            round.now_millis.saturating_sub(round.since_millis) >= self.settings.settle_millis;
-        let enough = if settled { minimum } else { copies };
-        if round.available.len() < enough {
+        // Also with enough nodes for the copies others are waited for: shards are spread over all.
+        let settled = copies == 1
+            || round.now_millis.saturating_sub(round.since_millis) >= self.settings.settle_millis;
+        if !settled || round.available.len() < minimum {
             return None;
         }
         let chosen = self.choose_first(copies, &round.available, &round.load);

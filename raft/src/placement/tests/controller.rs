@@ -9,6 +9,9 @@ use crate::placement::{
 use proto::id::{BootId, Epoch, Incarnation, NodeId, Position, ShardId};
 use std::{collections::BTreeSet, sync::Arc};
 
+/// The first placement waits so long for all nodes to appear, and is made then.
+const PLACED_MILLIS: u64 = 2_300;
+
 /// A region under a controller, with a clock and reports by hand.
 struct Bench {
     placement: Placement,
@@ -78,7 +81,7 @@ impl Bench {
 #[test]
 fn shards_are_placed_evenly_over_zones() {
     let mut bench = Bench::new(3, policy(12, 2, 1));
-    bench.run(500, &[1, 2, 3]);
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
     let count = |primary_only: bool| {
         [1, 2, 3].map(|node| {
             let of_node = bench.placement.shards.values().filter(|config| {
@@ -110,9 +113,30 @@ fn a_first_placement_waits_for_copies_and_then_takes_what_there_is() {
 }
 
 #[test]
+fn a_first_placement_waits_for_nodes_beyond_the_copies_and_is_spread_over_them() {
+    let mut bench = Bench::new(3, policy(12, 2, 1));
+    assert!(bench.run(1_000, &[1, 2]).is_empty());
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
+    let on_three = |config: &Arc<crate::placement::ShardConfig>| {
+        config.in_sync.iter().any(|member| member.node == NodeId(3))
+    };
+    let shards = bench.placement.shards.values();
+    assert_eq!(shards.filter(|config| on_three(config)).count(), 8);
+}
+
+#[test]
+fn a_leader_that_stood_still_does_not_take_its_own_pause_for_silence() {
+    let mut bench = Bench::new(2, policy(1, 2, 1));
+    bench.run(PLACED_MILLIS, &[1, 2]);
+    bench.now_millis += 5_000;
+    assert!(bench.run(900, &[]).is_empty());
+    assert_eq!(bench.run(300, &[2]).len(), 1);
+}
+
+#[test]
 fn the_longest_reachable_member_leads_a_second_after_the_primary_fell_silent() {
     let mut bench = Bench::new(3, policy(1, 3, 1));
-    bench.run(200, &[1, 2, 3]);
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
     let leader = bench.placement.shards[&ShardId(0)].primary.node;
     assert_eq!(leader, NodeId(1));
     assert!(bench.run(900, &[2, 3]).is_empty());
@@ -127,7 +151,7 @@ fn the_longest_reachable_member_leads_a_second_after_the_primary_fell_silent() {
 #[test]
 fn a_primary_that_cannot_write_for_a_second_is_replaced() {
     let mut bench = Bench::new(2, policy(1, 2, 1));
-    bench.run(200, &[1, 2]);
+    bench.run(PLACED_MILLIS, &[1, 2]);
     let mut changes = Vec::new();
     for _ in 0..12 {
         bench.report(1, 201, Health::Stuck, 9);
@@ -146,7 +170,7 @@ fn a_primary_that_cannot_write_for_a_second_is_replaced() {
 #[test]
 fn a_new_leader_listens_before_it_judges() {
     let mut bench = Bench::new(2, policy(1, 2, 1));
-    bench.run(200, &[1, 2]);
+    bench.run(PLACED_MILLIS, &[1, 2]);
     bench.controller = Controller::new(ControllerSettings::default());
     bench.now_millis += 60_000;
     bench.step(Event::Leading(Leadership::Leader));
@@ -157,7 +181,7 @@ fn a_new_leader_listens_before_it_judges() {
 #[test]
 fn a_lost_copy_is_replaced_in_a_free_zone_after_a_while() {
     let mut bench = Bench::new(3, policy(1, 2, 1));
-    bench.run(200, &[1, 2, 3]);
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
     assert_eq!(bench.placement.shards[&ShardId(0)].in_sync.len(), 2);
     assert!(bench.run(4_900, &[1, 3]).is_empty());
     assert_eq!(
@@ -172,7 +196,7 @@ fn a_lost_copy_is_replaced_in_a_free_zone_after_a_while() {
 #[test]
 fn with_a_minimum_of_two_a_lost_primary_stays_a_member() {
     let mut bench = Bench::new(2, policy(1, 2, 2));
-    bench.run(200, &[1, 2]);
+    bench.run(PLACED_MILLIS, &[1, 2]);
     let expected = ShardChange::Promote {
         to: replica(2, 102),
         boot: BootId(202),
@@ -184,7 +208,7 @@ fn with_a_minimum_of_two_a_lost_primary_stays_a_member() {
 #[test]
 fn a_draining_node_hands_over_and_leaves_once_others_are_in_sync() {
     let mut bench = Bench::new(3, policy(1, 2, 1));
-    bench.run(200, &[1, 2, 3]);
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
     done(
         &mut bench.placement,
         PlacementCommand::Drain {

@@ -1,0 +1,210 @@
+//! Founding a cluster at an empty node: what `atoll init` asks for, and how it is asked.
+
+use super::{methods::Call, peers::Service};
+use crate::{
+    components::{Entropy, Network},
+    peer::{AskError, CallError, Failure, Me, Membership, ask},
+    settings::{ClusterSettings, Durability, NodeSettings, RegionSettings, Role, Transport},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use proto::{
+    id::{BootId, ClusterId, NodeId},
+    shard::{ShardHash, Sharding},
+};
+use raft::registry::{Request, region};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// A cluster that was founded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Founded {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node that founded it.
+    pub node: NodeId,
+}
+
+/// A cluster was not founded.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The settings cannot hold.
+    #[error("{0}")]
+    Settings(String),
+    /// Nobody answers there.
+    #[error(
+        "no node can be asked at {at}: {why}; start one with `atoll serve --config FILE` and name its listen.peer"
+    )]
+    Unreachable {
+        /// The address.
+        at: String,
+        /// Why not.
+        why: String,
+    },
+    /// The node refused.
+    #[error("the node at {at} refused: {why}")]
+    Refused {
+        /// The address.
+        at: String,
+        /// Why.
+        why: String,
+    },
+    /// It may have happened.
+    #[error(
+        "the node at {at} did not answer in time; look with `atoll status` whether it was founded"
+    )]
+    Unknown {
+        /// The address.
+        at: String,
+    },
+}
+
+/// Founds a cluster at the empty node whose peer address is `at`.
+pub async fn init(
+    network: &dyn Network,
+    entropy: &dyn Entropy,
+    at: &str,
+    founding: &ClusterSettings,
+    within: Duration,
+) -> Result<Founded, InitError> {
+    founding.check().map_err(InitError::Settings)?;
+    let me = Me {
+        cluster: Membership::default(),
+        node: NodeId(entropy.id()),
+        boot: BootId(entropy.id()),
+    };
+    let payload = serde_json::to_vec(founding).expect("settings are plain data");
+    let asked = ask(network, &me, at, Call::Init as u8, payload.into(), within).await;
+    let at = at.to_owned();
+    match asked {
+        Ok((_, answer)) => serde_json::from_slice(&answer).map_err(|error| InitError::Refused {
+            at,
+            why: format!("its answer cannot be read: {error}"),
+        }),
+        Err(AskError::Unreachable(error)) => Err(InitError::Unreachable {
+            at,
+            why: error.to_string(),
+        }),
+        Err(AskError::Call(CallError::Failed(why))) => Err(InitError::Refused { at, why: why.0 }),
+        Err(AskError::Call(_)) => Err(InitError::Unknown { at }),
+    }
+}
+
+/// Somebody asks this node to found a cluster.
+pub struct Asked {
+    /// With what.
+    pub founding: ClusterSettings,
+    /// Whom to tell what came of it.
+    pub reply: oneshot::Sender<Result<Founded, String>>,
+}
+
+/// Takes the calls of `atoll init`. The node itself founds, or says why not.
+pub struct InitDesk(pub mpsc::Sender<Asked>);
+
+#[async_trait]
+impl Service for InitDesk {
+    async fn call(&self, _: NodeId, payload: Bytes) -> Result<Bytes, Failure> {
+        let founding: ClusterSettings =
+            serde_json::from_slice(&payload).map_err(|error| Failure(error.to_string()))?;
+        let (reply, answer) = oneshot::channel();
+        let asked = Asked { founding, reply };
+        self.0
+            .try_send(asked)
+            .map_err(|_| Failure("another init is under way; look with `atoll status`".into()))?;
+        let founded = answer
+            .await
+            .map_err(|_| Failure("the node stopped".into()))?
+            .map_err(Failure)?;
+        let json = serde_json::to_vec(&founded).map_err(|error| Failure(error.to_string()))?;
+        Ok(json.into())
+    }
+}
+
+/// Refuses: the node belongs to a cluster.
+pub struct FoundedAlready(pub Me);
+
+#[async_trait]
+impl Service for FoundedAlready {
+    async fn call(&self, _: NodeId, _: Bytes) -> Result<Bytes, Failure> {
+        let cluster = self.0.cluster.cluster().unwrap_or_default();
+        Err(Failure(format!(
+            "it belongs to cluster {cluster} already; a cluster is founded once, at a node with an empty data directory"
+        )))
+    }
+}
+
+/// Whether this node can found that cluster; if not, what to change.
+pub fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), String> {
+    founding.check()?;
+    let region = &settings.node.region;
+    if founding.regions.iter().all(|named| named.name != *region) {
+        return Err(format!(
+            "the node is in region {region}, which the cluster's settings do not name; add a [[region]], or ask a node of one of its regions"
+        ));
+    }
+    let name = &settings.cluster.name;
+    if !name.is_empty() && *name != founding.cluster.name {
+        return Err(format!(
+            "the node belongs to a cluster named {name:?} (cluster.name in its settings), not {:?}",
+            founding.cluster.name
+        ));
+    }
+    if !settings.node.roles.contains(&Role::Voter) {
+        return Err("the node does not have the role voter; ask one that has".into());
+    }
+    if founding.cluster.transport == Transport::Kafka && founding.regions.len() > 1 {
+        return Err(
+            "cluster.transport is \"kafka\", and this release has no link between regions; use \"direct\"".into(),
+        );
+    }
+    Ok(())
+}
+
+/// The command that founds the cluster.
+#[must_use]
+pub fn request(
+    founding: &ClusterSettings,
+    settings: &NodeSettings,
+    entropy: &dyn Entropy,
+) -> Request {
+    let cluster = &founding.cluster;
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Request::Found {
+        founding: region::Founding {
+            cluster: ClusterId(entropy.bits()),
+            name: cluster.name.clone(),
+            sharding: Sharding {
+                shards: cluster.shards,
+                seed: entropy.id(),
+                algorithm: ShardHash::Xxh3Multiply,
+            },
+            transport: match cluster.transport {
+                Transport::Direct => region::Transport::Direct,
+                Transport::Kafka => region::Transport::Kafka,
+            },
+            max_offset_millis: millis(cluster.max_offset.0),
+            max_future_millis: millis(cluster.max_future.0),
+        },
+        regions: founding
+            .regions
+            .iter()
+            .map(|region| region_settings(region, settings))
+            .collect(),
+    }
+}
+
+fn region_settings(region: &RegionSettings, settings: &NodeSettings) -> region::RegionSettings {
+    let durability = match settings.store.durability {
+        Durability::Fsync => region::Durability::Fsync,
+        Durability::Replicated => region::Durability::Replicated,
+    };
+    region::RegionSettings {
+        name: region.name.clone(),
+        copies: region.copies,
+        min_in_sync: region.min_in_sync,
+        durability,
+        kafka: None,
+        objects: None,
+    }
+}

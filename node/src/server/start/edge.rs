@@ -1,0 +1,123 @@
+//! The side of the node that clients see: its gateway, and where it listens for them.
+
+use super::{StartError, held::Held, io};
+use crate::{
+    components::{Components, Listener},
+    server::{
+        admin::Admin,
+        definitions::Published,
+        edge::{GatewayClock, GatewayEntropy},
+        global::Global,
+        listen, metrics,
+        reads::Reader,
+        registry::Definitions,
+        remote_writes::RemoteWrites,
+        replicas::Replicas,
+        running::Background,
+        writes::Writes,
+    },
+    settings::NodeSettings,
+};
+use gateway::{Gateway, Readiness};
+use proto::id::ClusterId;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use wire::v1::admin_service_server::AdminServiceServer;
+
+/// See the module.
+pub(super) struct Edge<'a> {
+    pub(super) settings: &'a NodeSettings,
+    pub(super) components: &'a Components,
+    pub(super) cluster: ClusterId,
+    pub(super) max_offset: Duration,
+}
+
+impl Edge<'_> {
+    /// What the gateway is made of.
+    pub(super) fn parts(
+        &self,
+        held: &Held,
+        global: &Arc<Global>,
+        catalogs: Arc<Published>,
+        readiness: watch::Receiver<Readiness>,
+    ) -> gateway::Parts {
+        let clock = &self.components.clock;
+        let reader = (Reader::new(Arc::clone(&held.store)), held.board.clone());
+        let (region, inputs) = (held.region.clone(), held.inputs.clone());
+        gateway::Parts {
+            region: held.region.name(),
+            catalogs: catalogs.clone(),
+            replicas: Arc::new(Replicas::new(
+                self.cluster,
+                region.clone(),
+                reader,
+                global,
+                self.components,
+            )),
+            writer: Arc::new(Writes::new(
+                self.cluster,
+                region,
+                (inputs, RemoteWrites(Arc::clone(&held.mesh))),
+                Arc::clone(clock),
+                self.max_offset,
+            )),
+            registry: Arc::new(Definitions::new(Arc::clone(global), catalogs)),
+            clock: Arc::new(GatewayClock(Arc::clone(clock))),
+            randomness: Arc::new(GatewayEntropy(Arc::clone(&self.components.entropy))),
+            readiness,
+            metrics: metrics::registry(&held.store),
+            settings: gateway::Settings::default(),
+        }
+    }
+
+    /// Listens for clients, and serves them until the node stops.
+    pub(super) async fn serve(
+        &self,
+        gateway: &Arc<Gateway>,
+        admin: Admin,
+        background: &mut Background,
+    ) -> Result<(SocketAddr, SocketAddr), StartError> {
+        let grpc = listen_at(self.components, "gRPC", self.settings.listen.grpc).await?;
+        let http = listen_at(self.components, "HTTP", self.settings.listen.http).await?;
+        let address =
+            |listener: &dyn Listener| listener.address().map_err(io("look at a listener"));
+        let addresses = (address(&*grpc)?, address(&*http)?);
+        let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
+        let router = gateway::http::router(gateway);
+        let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
+        background.serve(async move {
+            if let Err(error) =
+                gateway::grpc::serve(routes, listen::connections(grpc), stop_grpc).await
+            {
+                tracing::error!(%error, "the gRPC server ended");
+            }
+        });
+        background.serve(async move {
+            if let Err(error) = gateway::http::serve(router, listen::Http(http), stop_http).await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        Ok(addresses)
+    }
+}
+
+/// How far clocks may be apart, as the cluster was founded.
+pub(super) fn max_offset(global: &Global) -> Duration {
+    let catalog = global.catalog();
+    let millis = catalog
+        .founding()
+        .map(|founding| founding.max_offset_millis);
+    millis.map_or(proto::limits::MAX_CLOCK_OFFSET, Duration::from_millis)
+}
+
+/// Listens at an address of the settings.
+pub(super) async fn listen_at(
+    components: &Components,
+    what: &str,
+    address: SocketAddr,
+) -> Result<Box<dyn Listener>, StartError> {
+    let doing = format!(
+        "listen for {what} at {address}; if another process has the port, choose another with --port, or in the node's settings"
+    );
+    components.network.listen(address).await.map_err(io(doing))
+}

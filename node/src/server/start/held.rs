@@ -1,0 +1,125 @@
+//! The node's shards, put to work on what the store holds of them.
+
+use super::{StartError, files::Files, peering::Peering};
+use crate::{
+    components::Components,
+    peer::{Me, Mesh},
+    server::{
+        global::Global,
+        metadata::Metadata,
+        peers::Peers,
+        region::RegionView,
+        regional::{REPORTS_QUEUED, Regional},
+        running::Background,
+        shards::{self, Board, Driver, Input, Outbox, Parts, Place, Proposed},
+    },
+    settings::NodeSettings,
+};
+use raft::placement::Placement;
+use std::sync::Arc;
+use store::Store;
+use tokio::sync::{mpsc, watch};
+
+/// See the module.
+pub(super) struct Held {
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) mesh: Arc<Mesh>,
+    pub(super) store: Arc<Store>,
+    pub(super) board: Board,
+    pub(super) region: RegionView,
+    pub(super) end: watch::Receiver<Option<Option<String>>>,
+}
+
+/// Puts the shards to work on what the store holds of them.
+pub(super) fn hold_shards(
+    (settings, components): (&NodeSettings, &Components),
+    files: Files,
+    peering: Peering,
+    (groups, global): (&Metadata, &Global),
+    background: &mut Background,
+) -> Result<Held, StartError> {
+    let Peering {
+        me,
+        mesh,
+        peers,
+        inputs,
+        queue,
+        ..
+    } = peering;
+    let (store, writer, recovered) = files.store;
+    let (proposals, proposed) = mpsc::unbounded_channel();
+    let board = Board::default();
+    let driver = Driver::new(Parts {
+        place: Place {
+            region: groups.region,
+            node: me.node,
+            store: files.store_id,
+            boot: me.boot,
+        },
+        writer,
+        clock: files.clock,
+        bound: files.bound,
+        recovered: shards::of_store(&store, recovered.shards, groups.region)
+            .map_err(StartError::Recover)?,
+        catalog: global.catalog(),
+        outbox: Outbox::new(Arc::clone(&mesh)),
+        proposals,
+        now: components.clock.now(),
+        board: board.clone(),
+        planted: components.planted,
+    });
+    let (ended, end) = watch::channel(None);
+    let tell = move |fault: Option<String>| drop(ended.send(Some(fault)));
+    shards::run::start(
+        driver,
+        (inputs.clone(), queue),
+        Arc::clone(&components.clock),
+        components.place,
+        tell,
+    );
+    background.spawn(shards::run::tick(inputs.clone()));
+    background.keep_store(Arc::clone(&store), board.clone(), components.place);
+    let placements = place(
+        components,
+        (&me, mesh.clone(), &peers),
+        groups,
+        (inputs.clone(), proposed),
+        background,
+    );
+    let region = RegionView::new(
+        me.node,
+        groups.region,
+        settings.node.region.to_string(),
+        placements,
+    );
+    Ok(Held {
+        inputs,
+        mesh,
+        store,
+        board,
+        region,
+        end,
+    })
+}
+
+/// Drives the region's placement: what is in it goes to the shards, and what they want to it.
+fn place(
+    components: &Components,
+    (me, mesh, peers): (&Me, Arc<Mesh>, &Peers),
+    groups: &Metadata,
+    (shards, proposed): (mpsc::Sender<Input>, mpsc::UnboundedReceiver<Proposed>),
+    background: &mut Background,
+) -> watch::Receiver<Arc<Placement>> {
+    let regional = Regional {
+        group: groups.regional.clone(),
+        global: groups.global.clone(),
+        node: me.node,
+        boot: me.boot,
+        shards,
+        mesh,
+        clock: Arc::clone(&components.clock),
+    };
+    let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
+    peers.send_reports_to(reporters);
+    regional.start(proposed, reports, background)
+}

@@ -1,0 +1,130 @@
+//! The node among others: its lanes and its listener, and what it answers them.
+
+use super::{StartError, edge::listen_at};
+use crate::{
+    components::{Components, Home},
+    peer::{self, Me, Membership, Mesh},
+    server::{
+        founding::FoundedAlready,
+        global::Global,
+        growth::Growth,
+        joining::JoinDesk,
+        metadata::Metadata,
+        methods::Call,
+        peers::{Groups, Peers},
+        registration,
+        remote_writes::TakenWrites,
+        running::Background,
+        shards::{self, Input},
+        states::States,
+    },
+    settings::NodeSettings,
+};
+use proto::id::{BootId, StoreId};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// How the node speaks with others.
+pub(super) struct Peering {
+    pub(super) me: Me,
+    pub(super) mesh: Arc<Mesh>,
+    pub(super) peers: Arc<Peers>,
+    pub(super) groups: Arc<Groups>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) queue: mpsc::Receiver<Input>,
+}
+
+impl Peering {
+    /// Lets gateways of other nodes write to this node's shards.
+    pub(super) fn offer_writes(&self, global: &Global, components: &Components) {
+        let clock = Arc::clone(&components.clock);
+        let taken = TakenWrites::new(self.inputs.clone(), global.catalogs(), clock);
+        self.peers.offer(Call::Write, Arc::new(taken));
+    }
+}
+
+/// Listens for other nodes, as a member of the cluster that the directory belongs to, if any.
+pub(super) async fn connect(
+    settings: &NodeSettings,
+    components: &Components,
+    home: &dyn Home,
+    background: &mut Background,
+) -> Result<Peering, StartError> {
+    let me = Me {
+        cluster: Membership::default(),
+        node: home.node(),
+        boot: BootId(components.entropy.id()),
+    };
+    let (inputs, queue) = mpsc::channel(shards::run::QUEUE_INPUTS);
+    let groups = Arc::new(Groups::default());
+    let handler = Arc::new(Peers::new(Arc::clone(&groups), inputs.clone()));
+    let mesh = Arc::new(Mesh::new(
+        me.clone(),
+        Arc::clone(&components.network),
+        handler.clone(),
+    ));
+    let listener = listen_at(components, "peers", settings.listen.peer).await?;
+    let (peers, own) = (Arc::clone(&handler), me.clone());
+    background.spawn(async move { drop(peer::serve(listener, own, handler).await) });
+    Ok(Peering {
+        me,
+        mesh,
+        peers,
+        groups,
+        inputs,
+        queue,
+    })
+}
+
+/// Lets other nodes find the groups here.
+pub(super) fn take_part(
+    (settings, components): (&NodeSettings, &Components),
+    peering: &Peering,
+    groups: &Metadata,
+    background: &mut Background,
+) {
+    let (me, peers) = (&peering.me, &peering.peers);
+    let (global, regional) = (groups.global.clone(), groups.regional.clone());
+    let states = States {
+        global: global.clone(),
+        regional: regional.clone(),
+    };
+    peers.offer(Call::State, Arc::new(states));
+    peers.offer(Call::Init, Arc::new(FoundedAlready(me.clone())));
+    let desk = JoinDesk {
+        me: me.clone(),
+        global: global.clone(),
+        regional: regional.clone(),
+        region: settings.node.region.to_string(),
+    };
+    peers.offer(Call::Join, Arc::new(desk));
+    let mesh = Arc::clone(&peering.mesh);
+    background.spawn(registration::tell_mesh(regional.clone(), mesh));
+    background.spawn(registration::seek(
+        settings.clone(),
+        components.clone(),
+        me.clone(),
+        global.clone(),
+        regional.clone(),
+    ));
+    let growth = Growth {
+        global,
+        regional,
+        mesh: Arc::clone(&peering.mesh),
+        region: settings.node.region.to_string(),
+    };
+    background.spawn(growth.keep());
+}
+
+/// Keeps the node registered in its region; gives why it must stop, once it must.
+pub(super) fn register(
+    settings: &NodeSettings,
+    (me, store): (&Me, StoreId),
+    groups: &Metadata,
+    background: &mut Background,
+) -> watch::Receiver<Option<String>> {
+    let (fault, faults) = watch::channel(None);
+    let own = registration::member(settings, me, store);
+    background.spawn(registration::keep(groups.regional.clone(), own, fault));
+    faults
+}
