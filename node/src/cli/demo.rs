@@ -19,8 +19,12 @@ pub struct DemoArguments {
     pub duration: Option<Duration>,
 
     /// gRPC of the gateway; HTTP is on the port after it
-    #[arg(long, default_value_t = 6570, value_parser = clap::value_parser!(u16).range(1..=65_500))]
+    #[arg(long, default_value_t = 6570, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub port: u16,
+
+    /// Nodes that hold rows; two or more come with a gateway of their own, which votes as well
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=5))]
+    pub nodes: u16,
 
     /// Take a node away for a while and tell what was seen; may be given several times
     #[arg(long, value_name = "NODE:DURATION")]
@@ -49,7 +53,12 @@ impl From<&DemoArguments> for DemoOptions {
 
 /// Plays the demo.
 pub async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
-    let cluster = Embedded::start(arguments.data_dir.as_deref(), arguments.port).await?;
+    let cluster = Embedded::start(
+        arguments.data_dir.as_deref(),
+        arguments.port,
+        arguments.nodes,
+    )
+    .await?;
     let interrupted = async {
         // Without the handler Ctrl-C ends the process by itself.
         if tokio::signal::ctrl_c().await.is_err() {

@@ -1,15 +1,19 @@
-//! The demo's cluster: a node in this process, on a runtime of its own, so that it can be taken
-//! away as a crash would take it.
+//! The demo's cluster in this process: nodes and a voting gateway, each on a runtime of its own, so
+//! that a node can be taken away as a crash would take it.
 
-use super::cluster::Cluster;
+use super::{
+    cluster::Cluster,
+    members::{GATEWAY, Plan},
+};
 use crate::{
     client::gateway::GatewayAddress,
     components::Components,
-    server::{self, Running, single},
+    server::{self, Running},
 };
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,28 +23,27 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// The node's name for `--kill`.
-const NODE: &str = "local/1";
-/// A node that was taken away lets go of its directory and its ports within this time.
-const LETS_GO_WITHIN: Duration = Duration::from_secs(20);
+/// A member that was taken away lets go of its directory and its ports within this time, and one
+/// that starts is ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct Embedded {
+    plan: Plan,
     data_dir: PathBuf,
-    port: u16,
-    node: Mutex<Option<Node>>,
+    running: Mutex<BTreeMap<String, Member>>,
     /// Removed with everything in it at the end, where the demo made it.
     _scratch: Option<tempfile::TempDir>,
 }
 
-struct Node {
+struct Member {
     runtime: Runtime,
     running: Running,
 }
 
 impl Embedded {
-    /// Starts it in `data_dir`, or in a new place that goes with the demo.
-    pub async fn start(data_dir: Option<&Path>, port: u16) -> anyhow::Result<Self> {
+    /// Starts `nodes` nodes in `data_dir`, or in a new place that goes with the demo.
+    pub async fn start(data_dir: Option<&Path>, port: u16, nodes: u16) -> anyhow::Result<Self> {
         let scratch = match data_dir {
             Some(_) => None,
             None => Some(
@@ -52,21 +55,29 @@ impl Embedded {
         };
         let data_dir = data_dir
             .or(scratch.as_ref().map(tempfile::TempDir::path))
-            .expect("one of them is there");
-        let (data_dir, port) = (data_dir.to_owned(), port);
-        let node = start(&data_dir, port).await?;
-        wait_ready(&node.running).await?;
+            .expect("one of them is there")
+            .to_owned();
+        let plan = Plan::new(&data_dir, port, nodes);
+        let mut running = BTreeMap::new();
+        for name in plan.names() {
+            running.insert(name.clone(), start(&plan, &name).await?);
+        }
+        for (name, member) in &running {
+            wait_ready(name, &member.running).await?;
+        }
         Ok(Self {
+            plan,
             data_dir,
-            port,
-            node: Mutex::new(Some(node)),
+            running: Mutex::new(running),
             _scratch: scratch,
         })
     }
 
     /// Ends it in order.
     pub async fn stop(&self) {
-        if let Some(Node { runtime, running }) = self.node.lock().await.take() {
+        for Member { runtime, running } in
+            std::mem::take(&mut *self.running.lock().await).into_values()
+        {
             let stopped = runtime.spawn(running.stop());
             // What did not stop in time goes with the process.
             let _ = stopped.await;
@@ -74,28 +85,42 @@ impl Embedded {
         }
     }
 
-    fn check(node: &str) -> anyhow::Result<()> {
-        if node == NODE {
-            Ok(())
-        } else {
-            Err(anyhow!("there is no node {node}; this cluster has {NODE}"))
+    fn check(&self, node: &str) -> anyhow::Result<()> {
+        let nodes: Vec<String> = self
+            .plan
+            .names()
+            .into_iter()
+            .filter(|name| name != GATEWAY)
+            .collect();
+        if nodes.iter().any(|name| name == node) {
+            return Ok(());
         }
+        let nodes = nodes.join(", ");
+        Err(anyhow!(
+            "there is no node {node} to take away; this cluster has {nodes}"
+        ))
     }
 }
 
-async fn start(data_dir: &Path, port: u16) -> anyhow::Result<Node> {
-    let (settings, founding) = single::settings(data_dir, port);
+async fn start(plan: &Plan, name: &str) -> anyhow::Result<Member> {
+    let settings = plan.settings(name);
+    let founding = plan.founding(name);
     let runtime = Builder::new_multi_thread()
         .enable_all()
-        .thread_name("node")
+        .thread_name("member")
         .build()
         .context("start a runtime")?;
     let components = Components::of_this_machine();
-    let started = runtime
-        .spawn(server::start_single(settings, founding, components))
-        .await;
-    match started.context("start the node")? {
-        Ok(running) => Ok(Node { runtime, running }),
+    let started = match founding {
+        Some(founding) => {
+            runtime
+                .spawn(server::start_single(settings, founding, components))
+                .await
+        }
+        None => runtime.spawn(server::start(settings, components)).await,
+    };
+    match started.with_context(|| format!("start {name}"))? {
+        Ok(running) => Ok(Member { runtime, running }),
         Err(error) => {
             runtime.shutdown_background();
             Err(error.into())
@@ -103,11 +128,11 @@ async fn start(data_dir: &Path, port: u16) -> anyhow::Result<Node> {
     }
 }
 
-async fn wait_ready(running: &Running) -> anyhow::Result<()> {
-    let deadline = Instant::now() + LETS_GO_WITHIN;
+async fn wait_ready(name: &str, running: &Running) -> anyhow::Result<()> {
+    let deadline = Instant::now() + READY_WITHIN;
     while let Some(why) = running.not_ready() {
         if Instant::now() >= deadline {
-            return Err(anyhow!("the node is not ready: {why}"));
+            return Err(anyhow!("{name} is not ready: {why}"));
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -117,24 +142,22 @@ async fn wait_ready(running: &Running) -> anyhow::Result<()> {
 #[async_trait]
 impl Cluster for Embedded {
     fn describe(&self) -> String {
-        format!(
-            "one node ({NODE}) in this process, its data in {}",
-            self.data_dir.display()
-        )
+        let place = self.data_dir.display();
+        format!("{} in this process, data in {place}", self.plan.describe())
     }
 
     fn gateways(&self) -> Vec<GatewayAddress> {
-        let address = format!("127.0.0.1:{}", self.port);
+        let address = format!("127.0.0.1:{}", self.plan.gateway_port());
         vec![address.parse().expect("loopback and a port are an address")]
     }
 
     fn http(&self) -> String {
-        format!("127.0.0.1:{}", self.port + 1)
+        format!("127.0.0.1:{}", self.plan.gateway_port() + 1)
     }
 
     async fn take_away(&self, node: &str) -> anyhow::Result<()> {
-        Self::check(node)?;
-        if let Some(Node { runtime, running }) = self.node.lock().await.take() {
+        self.check(node)?;
+        if let Some(Member { runtime, running }) = self.running.lock().await.remove(node) {
             runtime.shutdown_background();
             drop(running);
         }
@@ -142,17 +165,17 @@ impl Cluster for Embedded {
     }
 
     async fn bring_back(&self, node: &str) -> anyhow::Result<()> {
-        Self::check(node)?;
-        let deadline = Instant::now() + LETS_GO_WITHIN;
+        self.check(node)?;
+        let deadline = Instant::now() + READY_WITHIN;
         let started = loop {
-            match start(&self.data_dir, self.port).await {
-                Ok(node) => break node,
+            match start(&self.plan, node).await {
+                Ok(member) => break member,
                 Err(error) if Instant::now() >= deadline => return Err(error),
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
         };
-        wait_ready(&started.running).await?;
-        *self.node.lock().await = Some(started);
+        wait_ready(node, &started.running).await?;
+        self.running.lock().await.insert(node.to_owned(), started);
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ pub mod definitions;
 pub mod table;
 
 pub mod cluster;
+pub mod members;
+
 pub mod embedded;
 pub mod outage;
 
