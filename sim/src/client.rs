@@ -9,5 +9,5 @@ mod channel;
 mod lookup;
 mod write;
 
-pub use caller::{Caller, Clock};
+pub use caller::{Caller, Clock, Looked, Wrote};
 pub use channel::channel;

@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "node",
         ],
     ),
+    ("chaos", &["proto", "wire", "sim"]),
     ("benches", &["proto", "wire", "store", "node", "sim"]),
     ("xtask", &[]),
 ];

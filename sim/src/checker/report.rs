@@ -130,10 +130,10 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let judged = &self.judged;
-        writeln!(
+        let judged = self;
+        write!(
             f,
             "judged {} requests ({} rows acknowledged, {} open), {} lookups ({} by token, {} with a claim, \
              {} stale, {} failed), {} values ({} bounded, {} unavailable), {} final reads ({} rows without), \
@@ -152,7 +152,13 @@ impl fmt::Display for Report {
             judged.final_reads,
             judged.rows_without_final_read,
             judged.records,
-        )?;
+        )
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.judged)?;
         writeln!(f, "{} violations", self.violations.len())?;
         self.violations
             .iter()

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     history::{
-        Bytes, Event, FinalRead, LookupAnswer, Micros, ReadCell, RecordError, Recorder, TokenBytes,
-        Wanted, WriteAnswer, WriteRow,
+        Bytes, Event, FinalRead, LookupAnswer, Micros, ReadCell, RecordError, Recorder, Status,
+        TokenBytes, Wanted, WriteAnswer, WriteRow,
     },
     random::Random,
     workload::Probe,
@@ -15,10 +15,10 @@ use crate::{
 use proto::{id::ClusterId, request::RequestId, token::Token};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, transport::Channel};
 use wire::v1::feature_service_client::FeatureServiceClient;
 
-/// How long a call waits for its answer.
+/// How long a call waits for its answer, unless the caller says otherwise.
 const CALL_WITHIN: Duration = Duration::from_secs(1);
 /// Attempts of one write.
 const ATTEMPTS: u32 = 4;
@@ -26,9 +26,37 @@ const ATTEMPTS: u32 = 4;
 /// The harness's clock: since its history began.
 pub type Clock = Arc<dyn Fn() -> Micros + Send + Sync>;
 
+/// How a lookup ended; what it said stands in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    /// With values, so many of them `UNAVAILABLE`.
+    Answered {
+        /// How many.
+        unavailable: usize,
+    },
+    /// With `STALE`.
+    Stale,
+    /// With another error, or not at all.
+    Failed(String),
+}
+
+/// How a write ended, over all its attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wrote {
+    /// Every row of it was acknowledged or rejected by itself.
+    Acknowledged,
+    /// Something of it was refused as a whole.
+    Refused,
+    /// Something of it has no outcome.
+    Open,
+}
+
 /// See the module.
 pub struct Caller {
-    client: FeatureServiceClient<Channel>,
+    gateways: Vec<FeatureServiceClient<Channel>>,
+    /// The one it calls now.
+    at: usize,
+    call_within: Duration,
     probe: Probe,
     recorder: Recorder,
     clock: Clock,
@@ -49,7 +77,9 @@ impl Caller {
         random: Random,
     ) -> Self {
         Self {
-            client: FeatureServiceClient::new(channel),
+            gateways: vec![FeatureServiceClient::new(channel)],
+            at: 0,
+            call_within: CALL_WITHIN,
             probe,
             recorder,
             clock,
@@ -59,49 +89,98 @@ impl Caller {
         }
     }
 
+    /// The same client with further gateways: a write without an outcome is sent again to the next
+    /// one.
+    #[must_use]
+    pub fn with_gateways(mut self, channels: impl IntoIterator<Item = Channel>) -> Self {
+        let more = channels.into_iter().map(FeatureServiceClient::new);
+        self.gateways.extend(more);
+        self
+    }
+
+    /// The same client with calls that wait for `within`.
+    #[must_use]
+    pub const fn with_patience(mut self, within: Duration) -> Self {
+        self.call_within = within;
+        self
+    }
+
+    /// Which gateway it calls, in the order in which they were given.
+    #[must_use]
+    pub const fn gateway(&self) -> usize {
+        self.at
+    }
+
+    /// Calls that gateway from now on.
+    ///
+    /// # Panics
+    /// If there is no such gateway.
+    pub fn choose(&mut self, gateway: usize) {
+        assert!(gateway < self.gateways.len(), "no gateway {gateway}");
+        self.at = gateway;
+    }
+
+    /// All that this client has seen and written.
+    #[must_use]
+    pub const fn token(&self) -> &Token {
+        &self.token
+    }
+
     /// Carries `rows` out, under request ids of the wall clock's `millis` and of `bits`.
     pub async fn write(
         &mut self,
         bits: u128,
         rows: Vec<WriteRow>,
         millis: u64,
-    ) -> Result<(), RecordError> {
+    ) -> Result<Wrote, RecordError> {
         let mut random = Random::of(bits as u64);
         let id = || RequestId::make(millis, random.wide_bits());
+        let mut worst = Wrote::Acknowledged;
         for sent in requests(&self.probe, rows, id) {
-            for attempt in 1..=ATTEMPTS {
-                if self.attempt(&sent).await? {
-                    break;
-                }
-                let pause = self.random.within(10_000..300_000 * u64::from(attempt));
-                sleep(Duration::from_micros(pause)).await;
-            }
+            worst = worst.max(self.settle(&sent).await?);
         }
-        Ok(())
+        Ok(worst)
     }
 
-    /// Tells whether the request is settled.
-    async fn attempt(&mut self, sent: &Sent) -> Result<bool, RecordError> {
+    /// Sends a request until it has an outcome, or often enough.
+    async fn settle(&mut self, sent: &Sent) -> Result<Wrote, RecordError> {
+        for attempt in 1..=ATTEMPTS {
+            let wrote = self.attempt(sent).await?;
+            if wrote != Wrote::Open {
+                return Ok(wrote);
+            }
+            self.at = (self.at + 1) % self.gateways.len();
+            let pause = self.random.within(10_000..300_000 * u64::from(attempt));
+            sleep(Duration::from_micros(pause)).await;
+        }
+        Ok(Wrote::Open)
+    }
+
+    async fn attempt(&mut self, sent: &Sent) -> Result<Wrote, RecordError> {
         let rows = sent.rows.clone();
         let call = self
             .recorder
             .write_issued((self.clock)(), sent.id, rows, None)?;
-        let mut client = self.client.clone();
+        let mut client = self.client();
+        let limit = self.call_within;
         let answer = match sent.message.clone() {
-            Message::Write(message) => within(client.write(request(message))).await,
-            Message::Delete(message) => within(client.delete(request(message))).await,
+            Message::Write(message) => within(limit, client.write(request(limit, message))).await,
+            Message::Delete(message) => within(limit, client.delete(request(limit, message))).await,
         };
         let answer = sent.outcome(answer);
-        let is_settled = match &answer {
+        let wrote = match &answer {
             WriteAnswer::Acknowledged(given) => {
                 self.saw(given.token.as_ref());
-                given.unknown.is_empty()
+                match given.unknown.is_empty() {
+                    true => Wrote::Acknowledged,
+                    false => Wrote::Open,
+                }
             }
-            WriteAnswer::Refused(_) => true,
-            WriteAnswer::Unknown(_) => false,
+            WriteAnswer::Refused(_) => Wrote::Refused,
+            WriteAnswer::Unknown(_) => Wrote::Open,
         };
         self.recorder.write_answered((self.clock)(), call, answer)?;
-        Ok(is_settled)
+        Ok(wrote)
     }
 
     /// Looks `wanted` up, with all that this client has seen and written if `with_token`.
@@ -109,7 +188,7 @@ impl Caller {
         &mut self,
         wanted: &[Wanted],
         with_token: bool,
-    ) -> Result<(), RecordError> {
+    ) -> Result<Looked, RecordError> {
         let token = if with_token { self.own_token() } else { None };
         let event_times = self.random.percent(50);
         let asked = ask(&self.probe, wanted, token.as_ref(), event_times);
@@ -117,12 +196,18 @@ impl Caller {
         let call = self
             .recorder
             .lookup_issued(issued, asked.wanted.clone(), token)?;
-        let answer = within(self.client.lookup(request(asked.message.clone()))).await;
+        let limit = self.call_within;
+        let mut client = self.client();
+        let calling = client.lookup(request(limit, asked.message.clone()));
+        let answer = within(limit, calling).await;
         let answer = asked.outcome(answer);
+        let looked = looked(&answer);
         if let LookupAnswer::Values(values) = &answer {
             self.saw(values.token.as_ref());
         }
-        self.recorder.lookup_answered((self.clock)(), call, answer)
+        self.recorder
+            .lookup_answered((self.clock)(), call, answer)?;
+        Ok(looked)
     }
 
     /// Reads rows for the end of a run, until they answer; `replica` is who is asked. The error says
@@ -135,10 +220,12 @@ impl Caller {
     ) -> Result<(), String> {
         let asked = ask(&self.probe, wanted, None, true);
         let mut why = String::from("no answer");
+        let (mut client, limit) = (self.client(), self.call_within);
         let reading = async {
             loop {
                 let began = (self.clock)();
-                let answer = within(self.client.lookup(request(asked.message.clone()))).await;
+                let calling = client.lookup(request(limit, asked.message.clone()));
+                let answer = within(limit, calling).await;
                 match asked.outcome(answer) {
                     LookupAnswer::Values(values) => return (began, values.rows),
                     LookupAnswer::Stale => why = "stale".into(),
@@ -174,6 +261,10 @@ impl Caller {
         Ok(())
     }
 
+    fn client(&self) -> FeatureServiceClient<Channel> {
+        self.gateways[self.at].clone()
+    }
+
     fn own_token(&self) -> Option<TokenBytes> {
         if self.token.is_empty() {
             return None;
@@ -190,16 +281,33 @@ impl Caller {
     }
 }
 
-fn request<T>(message: T) -> Request<T> {
+fn looked(answer: &LookupAnswer) -> Looked {
+    match answer {
+        LookupAnswer::Values(values) => {
+            let cells = values.rows.iter().flatten();
+            let unavailable = cells.filter(|cell| cell.status == Status::Unavailable);
+            Looked::Answered {
+                unavailable: unavailable.count(),
+            }
+        }
+        LookupAnswer::Stale => Looked::Stale,
+        LookupAnswer::Failed(why) => Looked::Failed(why.clone()),
+    }
+}
+
+fn request<T>(within: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(CALL_WITHIN);
+    request.set_timeout(within);
     request
 }
 
-async fn within<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, tonic::Status>>,
+) -> Result<T, tonic::Status> {
     // The channel ends a call whose answer does not begin in time, this one whose answer does not end.
-    match timeout(2 * CALL_WITHIN, call).await {
+    match timeout(2 * limit, call).await {
         Ok(answer) => answer.map(Response::into_inner),
-        Err(_) => Err(Status::deadline_exceeded("the client gave it up")),
+        Err(_) => Err(tonic::Status::deadline_exceeded("the client gave it up")),
     }
 }

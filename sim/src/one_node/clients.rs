@@ -53,7 +53,9 @@ pub async fn load(
         loop {
             let wall = session::wall_micros();
             match generator.next(EventTime::saturating(wall)) {
-                Operation::Write { id, rows } => caller.write(id, rows, wall / 1_000).await?,
+                Operation::Write { id, rows } => {
+                    caller.write(id, rows, wall / 1_000).await?;
+                }
                 Operation::Lookup { wanted, token } => {
                     caller.look_up(&wanted, token == TokenUse::Own).await?;
                 }

@@ -1,0 +1,180 @@
+//! One node: its process, its folder, its addresses.
+
+use crate::{atoll::Atoll, http, ports::free_ports, process::Process};
+use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+const ASK_WITHIN: Duration = Duration::from_secs(5);
+/// How much of a log explains a failure.
+const LAST_LINES: usize = 15;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It runs.
+    Runs,
+    /// It stands still.
+    Frozen,
+    /// There is none.
+    Down,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    port: u16,
+    folder: PathBuf,
+    process: Option<Process>,
+    standing: Standing,
+}
+
+impl Node {
+    /// A node that was not started yet.
+    pub fn new(place: usize, folder: &Path) -> Result<Self> {
+        Ok(Self {
+            name: format!("eu-{}", place + 1),
+            port: free_ports()?,
+            folder: folder.to_owned(),
+            process: None,
+            standing: Standing::Down,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its first port, that of gRPC.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port of HTTP.
+    #[must_use]
+    pub const fn http(&self) -> u16 {
+        self.port + 1
+    }
+
+    /// Where clients call it.
+    #[must_use]
+    pub fn grpc_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where nodes call it.
+    #[must_use]
+    pub fn peer_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 2)
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join(format!("{}-data", self.name))
+    }
+
+    /// What its process does.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.join(format!("{}.toml", self.name))
+    }
+
+    /// What tells people about it after a run.
+    #[must_use]
+    pub fn files_to_keep(&self) -> [PathBuf; 2] {
+        [self.log(), self.settings()]
+    }
+
+    /// Starts its process with these settings.
+    pub fn spawn(&mut self, atoll: &Atoll, settings: &str) -> Result<()> {
+        let file = self.settings();
+        fs::write(&file, settings).with_context(|| format!("write {}", file.display()))?;
+        let mut command = atoll.command();
+        command.args(["serve", "--config"]).arg(&file);
+        self.process = Some(Process::spawn(&mut command, &self.log())?);
+        self.standing = Standing::Runs;
+        Ok(())
+    }
+
+    /// Whether its process runs still; an error tells why not.
+    pub fn is_starting(&mut self) -> Result<bool> {
+        let ended = match &mut self.process {
+            Some(process) => process.ended()?,
+            None => bail!("node {} was not started", self.name),
+        };
+        match ended {
+            None => Ok(true),
+            Some(status) => bail!("node {} ended: {status}{}", self.name, self.last_words()),
+        }
+    }
+
+    /// Why it takes no traffic; none if it does. A process that ended is an error.
+    pub fn not_ready(&mut self) -> Result<Option<String>> {
+        self.is_starting()?;
+        Ok(match http::get(self.http(), "/readyz", ASK_WITHIN) {
+            Ok(answer) if answer.status == 200 => None,
+            Ok(answer) => Some(answer.body),
+            Err(error) => Some(format!("{error:#}")),
+        })
+    }
+
+    /// Takes its process away at once.
+    pub fn kill(&mut self) -> Result<()> {
+        self.standing = Standing::Down;
+        self.process
+            .take()
+            .map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Lets its process stand still.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        self.standing = Standing::Frozen;
+        Ok(())
+    }
+
+    /// Lets it go on.
+    pub fn wake(&mut self) -> Result<()> {
+        self.signal(Signal::CONT)?;
+        self.standing = Standing::Runs;
+        Ok(())
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.process.as_ref();
+        process
+            .with_context(|| format!("node {} is down", self.name))?
+            .signal(signal)
+    }
+
+    /// The end of its log, for errors.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let from = lines.len().saturating_sub(LAST_LINES);
+        format!(
+            "\nlast lines of {}:\n{}",
+            self.name,
+            lines[from..].join("\n")
+        )
+    }
+}

@@ -1,0 +1,153 @@
+//! `chaos`: breaks a cluster of real processes on this machine, and says what that broke.
+
+use anyhow::Result;
+use chaos::{
+    atoll::Atoll,
+    clock::Clock,
+    cluster::{Cluster, Shape},
+    frozen,
+    load::Plan,
+    report::Findings,
+    requests, rounds, schema,
+};
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// How long a cluster may take until every shard has all its copies again.
+const WHOLE_WITHIN: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Parser)]
+#[command(
+    about = "Breaks a cluster of real atoll processes on loopback and judges what clients saw"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Run {
+    /// Kills, freezes and wipes nodes of a region under load, round by round
+    Region {
+        /// Rounds of a kill or a freeze; a wiped disk and a kill of all nodes come on top
+        #[arg(long, default_value_t = 20)]
+        rounds: usize,
+        /// Seconds that a frozen node stands still
+        #[arg(long, default_value_t = 20)]
+        freeze: u64,
+        /// Seconds of load on the whole cluster after each round
+        #[arg(long, default_value_t = 5)]
+        calm: u64,
+        /// Where logs and the history go; by default they are kept after a violation only
+        #[arg(long)]
+        keep: Option<PathBuf>,
+        #[command(flatten)]
+        size: Size,
+    },
+    /// Freezes one replica and measures lookups through the others
+    Frozen {
+        /// Seconds of measuring, before and while it is frozen
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        #[command(flatten)]
+        size: Size,
+    },
+    /// Sends a request again, over failovers
+    Requests {
+        /// Nodes that are killed, one after the other
+        #[arg(long, default_value_t = 3)]
+        kills: usize,
+        #[command(flatten)]
+        size: Size,
+    },
+    /// Changes definitions while a node stands still
+    Schema {
+        #[command(flatten)]
+        size: Size,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Size {
+    /// Rows that are loaded before
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+    /// Shards
+    #[arg(long, default_value_t = 64)]
+    shards: u16,
+    /// What load and rounds are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Size {
+    const fn shape(&self) -> Shape {
+        Shape {
+            nodes: 3,
+            copies: 2,
+            shards: self.shards,
+        }
+    }
+
+    const fn load(&self) -> Plan {
+        Plan {
+            seed: self.seed,
+            mixed: 2,
+            patient: 3,
+            probes: 400,
+            pause: Duration::from_millis(40),
+            bulk_rows: self.rows,
+            readers: 1,
+        }
+    }
+
+    fn cluster(&self) -> Result<Cluster> {
+        Cluster::found(Atoll::find()?, self.shape(), Clock::start())
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().run) {
+        Ok(findings) => {
+            println!("{}", findings.verdict());
+            ExitCode::from(u8::from(!findings.is_clean()))
+        }
+        Err(error) => {
+            // Nothing was judged; without a backtrace, since it tells people nothing.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(run: Run) -> Result<Findings> {
+    match run {
+        Run::Region {
+            rounds,
+            freeze,
+            calm,
+            keep,
+            size,
+        } => rounds::run(&rounds::Settings {
+            shape: size.shape(),
+            load: size.load(),
+            rounds,
+            freeze: Duration::from_secs(freeze),
+            down: Duration::from_secs(4),
+            calm: Duration::from_secs(calm),
+            whole_within: WHOLE_WITHIN,
+            keep,
+        }),
+        Run::Frozen { seconds, size } => frozen::run(&frozen::Settings {
+            shape: size.shape(),
+            load: Plan {
+                readers: 4,
+                ..size.load()
+            },
+            measure: Duration::from_secs(seconds),
+            whole_within: WHOLE_WITHIN,
+        }),
+        Run::Requests { kills, size } => requests::run(&mut size.cluster()?, kills, WHOLE_WITHIN),
+        Run::Schema { size } => schema::run(&mut size.cluster()?, WHOLE_WITHIN),
+    }
+}
