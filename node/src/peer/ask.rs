@@ -2,7 +2,7 @@
 //! speaks to.
 
 use super::{
-    connection::{next, write_one},
+    connection::{PING_EVERY, Reading, Writing, next, write_one},
     frame::{Class, Failure, Frame, Kind},
     lane::check_answer,
     mesh::{CallError, Me},
@@ -11,7 +11,10 @@ use crate::components::Network;
 use bytes::Bytes;
 use proto::id::NodeId;
 use std::{io, time::Duration};
-use tokio::{io::split, time::timeout};
+use tokio::{
+    io::split,
+    time::{sleep, timeout},
+};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +54,8 @@ async fn call(
     let mut first = Frame::bare(Kind::Hello);
     first.payload = hello.encode();
     write_one(&mut writing, &first).await.map_err(unreachable)?;
-    let answer = next(&mut reading).await.map_err(unreachable)?;
-    let node = check_answer(&answer, &hello).map_err(unreachable)?;
+    let welcome = next(&mut reading).await.map_err(unreachable)?;
+    let node = check_answer(&welcome, &hello).map_err(unreachable)?;
     let broken = |_| AskError::Call(CallError::Broken);
     let frame = Frame {
         kind: Kind::Call,
@@ -61,18 +64,36 @@ async fn call(
         payload,
     };
     write_one(&mut writing, &frame).await.map_err(broken)?;
+    let answered = tokio::select! {
+        answered = answer(&mut reading) => answered,
+        gone = ping(&mut writing) => Err(gone),
+    };
+    Ok((node, answered?))
+}
+
+async fn answer(reading: &mut Reading) -> Result<Bytes, CallError> {
     loop {
-        let frame = next(&mut reading).await.map_err(broken)?;
+        let frame = next(reading).await.map_err(|_| CallError::Broken)?;
         match frame.kind {
-            Kind::Answer => return Ok((node, frame.payload)),
+            Kind::Answer => return Ok(frame.payload),
             Kind::Failure => {
                 let text = String::from_utf8_lossy(&frame.payload).into_owned();
-                return Err(AskError::Call(CallError::Failed(Failure(text))));
+                return Err(CallError::Failed(Failure(text)));
             }
             Kind::Ping | Kind::Pong => {}
             Kind::Hello | Kind::TurnedAway | Kind::Message | Kind::Call => {
-                return Err(AskError::Call(CallError::Broken));
+                return Err(CallError::Broken);
             }
+        }
+    }
+}
+
+/// Says that this side still waits, or the other would take it for dead; ends when it cannot.
+async fn ping(writing: &mut Writing) -> CallError {
+    loop {
+        sleep(PING_EVERY).await;
+        if write_one(writing, &Frame::bare(Kind::Ping)).await.is_err() {
+            return CallError::Broken;
         }
     }
 }

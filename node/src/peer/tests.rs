@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 const WAIT: Duration = Duration::from_secs(20);
 /// What a node without a cluster may call.
 const OPEN: u8 = 3;
+/// What takes longer than a connection may be silent.
+const SLOW: u8 = 4;
 
 struct Recorder(mpsc::UnboundedSender<String>);
 
@@ -29,6 +31,10 @@ impl Handler for Recorder {
             1 => Ok(payload.iter().rev().copied().collect()),
             2 => std::future::pending().await,
             OPEN => Ok("welcome".into()),
+            SLOW => {
+                tokio::time::sleep(super::connection::SILENT_AFTER * 2).await;
+                Ok("at last".into())
+            }
             _ => Err(Failure("no such method".into())),
         }
     }
@@ -187,4 +193,12 @@ async fn a_node_without_a_cluster_may_only_ask_to_join() {
     assert!(call(1).await.is_err());
     stranger.cluster.join(ClusterId(1));
     assert_eq!(call(1).await.unwrap().1, Bytes::new());
+}
+
+#[tokio::test]
+async fn a_question_may_take_longer_than_a_connection_may_be_silent() {
+    let (there, _heard) = mpsc::unbounded_channel();
+    let (address, _server) = server(me(1, 2), there).await;
+    let asked = ask(&TcpNetwork, &me(1, 1), &address, SLOW, Bytes::new(), WAIT).await;
+    assert_eq!(asked.unwrap().1, Bytes::from("at last"));
 }

@@ -37,6 +37,8 @@ use tokio::{
 
 /// How long the steps of a founding wait for the groups, which have one voter then.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What an empty node waits for.
+const NO_CLUSTER: &str = "no cluster yet: atoll init …, or set cluster.seeds";
 /// How often seeds are asked, and what others found is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -189,39 +191,65 @@ impl Start<'_> {
             self.found(global, founding).await?;
             return Ok(());
         }
-        if self.settings.cluster.seeds.is_empty() {
-            return self.wait_for_init(global, asked).await;
+        let joined = async {
+            if self.settings.cluster.seeds.is_empty() {
+                self.wait_for(NO_CLUSTER.into());
+                std::future::pending().await
+            } else {
+                self.ask_until_told().await
+            }
+        };
+        tokio::pin!(joined);
+        // Settings may be alike on all nodes: one with seeds can be founded as well, while none of
+        // them has a cluster.
+        loop {
+            let asked = tokio::select! {
+                directions = &mut joined => return self.join(global, &directions),
+                asked = asked.recv() => asked.ok_or(MetadataError::Stopped)?,
+            };
+            if self.found_as_asked(global, asked).await? {
+                return Ok(());
+            }
         }
-        let directions = self.ask_until_told().await;
+    }
+
+    fn join(
+        &self,
+        global: &Consensus<Registry>,
+        directions: &Directions,
+    ) -> Result<(), MetadataError> {
         self.home.bind_to(directions.cluster)?;
         self.me.cluster.join(directions.cluster);
         global.hear(directions.global());
         Ok(())
     }
 
-    async fn wait_for_init(
+    /// Founds as `atoll init` asks, or says why not; whether it did.
+    async fn found_as_asked(
         &self,
         global: &Consensus<Registry>,
-        asked: &mut mpsc::Receiver<Asked>,
-    ) -> Result<(), MetadataError> {
-        self.wait_for("no cluster yet: atoll init …, or set cluster.seeds".into());
-        loop {
-            let Asked { founding, reply } = asked.recv().await.ok_or(MetadataError::Stopped)?;
-            if let Err(why) = founding::check(self.settings, &founding) {
-                // Who asked may be gone; then it looks by itself.
-                let _ = reply.send(Err(why));
-                continue;
+        Asked { founding, reply }: Asked,
+    ) -> Result<bool, MetadataError> {
+        let founded = match founding::check(self.settings, &founding) {
+            Ok(()) => self.found(global, &founding).await,
+            Err(why) => Err(MetadataError::Refused {
+                doing: "found the cluster",
+                why,
+            }),
+        };
+        // Who asked may be gone; then it looks by itself.
+        match founded {
+            Ok(founded) => {
+                let _ = reply.send(Ok(founded));
+                Ok(true)
             }
-            match self.found(global, &founding).await {
-                Ok(founded) => {
-                    let _ = reply.send(Ok(founded));
-                    return Ok(());
-                }
-                Err(MetadataError::Refused { why, .. }) => drop(reply.send(Err(why))),
-                Err(error) => {
-                    let _ = reply.send(Err(error.to_string()));
-                    return Err(error);
-                }
+            Err(MetadataError::Refused { why, .. }) => {
+                let _ = reply.send(Err(why));
+                Ok(false)
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error.to_string()));
+                Err(error)
             }
         }
     }
@@ -275,7 +303,9 @@ impl Start<'_> {
         loop {
             match ask_seeds(self.settings, self.components, self.me).await {
                 Ok(directions) => return directions,
-                Err(why) => self.wait_for(format!("no seed lets this node join yet: {why}")),
+                Err(why) => self.wait_for(format!(
+                    "{NO_CLUSTER}; no seed lets this node join yet: {why}"
+                )),
             }
             sleep(LOOK_EVERY).await;
         }
