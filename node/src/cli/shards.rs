@@ -52,7 +52,7 @@ fn row(shard: &ShardStatus) -> [String; 6] {
         primary.to_owned(),
         shard.epoch.to_string(),
         shard.incarnation.to_string(),
-        shard.committed.to_string(),
+        position(shard.committed),
         shard
             .replicas
             .iter()
@@ -70,8 +70,14 @@ fn replica(replica: &ReplicaStatus) -> String {
     };
     format!(
         "{} {} at {} ({state})",
-        replica.node, replica.role, replica.position
+        replica.node,
+        replica.role,
+        position(replica.position)
     )
+}
+
+fn position(known: Option<u64>) -> String {
+    known.map_or_else(|| "?".to_owned(), |position| position.to_string())
 }
 
 fn json_of(shard: &ShardStatus) -> Json {
@@ -101,7 +107,7 @@ mod tests {
             node: "eu-2".to_owned(),
             role: "joining".to_owned(),
             in_sync: false,
-            position: 7,
+            position: Some(7),
         };
         let shard = ShardStatus {
             shard: 3,
@@ -110,6 +116,7 @@ mod tests {
         };
         assert_eq!(row(&shard)[1], "none");
         assert_eq!(row(&shard)[5], "eu-2 joining at 7 (not in sync)");
+        assert_eq!(row(&shard)[4], "?");
         assert_eq!(json_of(&shard)["primary"], Json::Null);
     }
 }

@@ -49,6 +49,7 @@ fn show(status: &StatusResponse) -> String {
                 "backups",
                 "store",
                 "index",
+                "age",
                 "version",
                 "grpc",
             ],
@@ -66,7 +67,7 @@ fn show(status: &StatusResponse) -> String {
     parts.join("\n\n")
 }
 
-fn node_row(node: &NodeStatus) -> [String; 10] {
+fn node_row(node: &NodeStatus) -> [String; 11] {
     [
         node.name.clone(),
         node.zone.clone(),
@@ -76,6 +77,10 @@ fn node_row(node: &NodeStatus) -> [String; 10] {
         node.backups.to_string(),
         bytes(node.store_bytes),
         bytes(node.index_bytes),
+        node.age_seconds.map_or_else(
+            || "unknown".to_owned(),
+            |seconds| format!("{:.0} ms", seconds * 1_000.0),
+        ),
         node.version.clone(),
         node.grpc_address.clone(),
     ]
@@ -115,7 +120,8 @@ fn json_of(status: &StatusResponse) -> Json {
         json!({
             "name": node.name, "id": node.id, "zone": node.zone, "roles": node.roles,
             "reachable": node.reachable, "primaries": node.primaries, "backups": node.backups,
-            "store_bytes": node.store_bytes, "index_bytes": node.index_bytes, "version": node.version,
+            "store_bytes": node.store_bytes, "index_bytes": node.index_bytes,
+            "age_seconds": node.age_seconds, "version": node.version,
             "grpc_address": node.grpc_address, "http_address": node.http_address,
         })
     };

@@ -18,6 +18,8 @@ pub enum Call {
     Join = 6,
     /// Founds the cluster at an empty node; also of a caller without a cluster.
     Init = 7,
+    /// Where the logs of the callee's shards end.
+    Positions = 8,
 }
 
 /// Messages, which have none and may be lost.
@@ -42,6 +44,7 @@ impl Call {
             Self::State,
             Self::Join,
             Self::Init,
+            Self::Positions,
         ];
         all.into_iter().find(|call| *call as u8 == number)
     }
@@ -53,7 +56,12 @@ impl Call {
     pub const fn is_open(self) -> bool {
         match self {
             Self::Join | Self::Init => true,
-            Self::Raft | Self::Fetch | Self::Write | Self::Snapshot | Self::State => false,
+            Self::Raft
+            | Self::Fetch
+            | Self::Write
+            | Self::Snapshot
+            | Self::State
+            | Self::Positions => false,
         }
     }
 }

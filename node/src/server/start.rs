@@ -3,6 +3,7 @@
 mod edge;
 mod files;
 mod held;
+mod liveness;
 mod peering;
 mod waiting;
 
@@ -14,7 +15,7 @@ use super::{
     global::Global,
     metadata,
     methods::Call,
-    readiness,
+    readiness, registration,
     running::{Background, Running},
 };
 use crate::{
@@ -107,14 +108,16 @@ async fn run(
         .await?;
     waiting.end().await;
     peering::take_part(own, &peering, &groups, &mut background);
-    let replica = (&peering.me, files.store_id);
-    let faults = peering::register(&settings, replica, &groups, &mut background);
+    let me = registration::member(&settings, &peering.me, files.store_id);
+    let faults = peering::register(me.clone(), &groups, &mut background);
     let clock = Arc::clone(&components.clock);
     let global = Arc::new(Global::new(groups.global.clone(), clock, &mut background));
     let cluster = peering.me.cluster.cluster();
     let cluster = cluster.expect("metadata comes with a cluster");
     peering.offer_writes(&global, &components);
+    let positions = peering.offer_positions();
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
+    let liveness = liveness::follow(own, (me, cluster), &held, &mut background).await?;
     let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
     let edge = Edge {
         settings: &settings,
@@ -131,6 +134,8 @@ async fn run(
         region: held.region,
         board: held.board,
         store: held.store,
+        liveness,
+        positions,
     };
     let (grpc, http) = edge.serve(&gateway, admin, &mut background).await?;
     Ok(Running {

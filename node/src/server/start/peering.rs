@@ -5,6 +5,7 @@ use crate::{
     components::{Components, Home},
     peer::{self, Me, Membership, Mesh},
     server::{
+        admin::positions::Positions,
         founding::FoundedAlready,
         global::Global,
         growth::Growth,
@@ -20,7 +21,8 @@ use crate::{
     },
     settings::NodeSettings,
 };
-use proto::id::{BootId, StoreId};
+use proto::id::BootId;
+use raft::placement::Member;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -40,6 +42,14 @@ impl Peering {
         let clock = Arc::clone(&components.clock);
         let taken = TakenWrites::new(self.inputs.clone(), global.catalogs(), clock);
         self.peers.offer(Call::Write, Arc::new(taken));
+    }
+
+    /// Lets other nodes ask how far this node's replicas are, and this one ask them.
+    pub(super) fn offer_positions(&self) -> Positions {
+        let positions = Positions::new(self.inputs.clone(), Arc::clone(&self.mesh));
+        let answering = Arc::new(positions.clone());
+        self.peers.offer(Call::Positions, answering);
+        positions
     }
 }
 
@@ -118,13 +128,11 @@ pub(super) fn take_part(
 
 /// Keeps the node registered in its region; gives why it must stop, once it must.
 pub(super) fn register(
-    settings: &NodeSettings,
-    (me, store): (&Me, StoreId),
+    me: Member,
     groups: &Metadata,
     background: &mut Background,
 ) -> watch::Receiver<Option<String>> {
     let (fault, faults) = watch::channel(None);
-    let own = registration::member(settings, me, store);
-    background.spawn(registration::keep(groups.regional.clone(), own, fault));
+    background.spawn(registration::keep(groups.regional.clone(), me, fault));
     faults
 }

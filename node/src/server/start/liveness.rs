@@ -1,0 +1,54 @@
+//! The node's part in gossip: what it says of itself, and what it hears.
+
+use super::{StartError, held::Held, io};
+use crate::{
+    components::{Clock, Components},
+    server::{
+        gossip::{self, facts::Load, liveness::Liveness},
+        running::Background,
+        shards::Board,
+    },
+    settings::NodeSettings,
+};
+use proto::id::ClusterId;
+use raft::placement::Member;
+use std::{sync::Arc, time::Duration};
+use store::Store;
+
+/// Gossips in the name of `me`.
+pub(super) async fn follow(
+    (settings, components): (&NodeSettings, &Components),
+    (me, cluster): (Member, ClusterId),
+    held: &Held,
+    background: &mut Background,
+) -> Result<Liveness, StartError> {
+    let listen = settings.listen.gossip;
+    let (store, board) = (Arc::clone(&held.store), held.board.clone());
+    let clock = Arc::clone(&components.clock);
+    let parts = gossip::Parts {
+        me,
+        cluster,
+        listen,
+        region: held.region.clone(),
+        datagrams: Arc::clone(&components.datagrams),
+        clock: Arc::clone(&clock),
+        load: Box::new(move || load(&store, &board, &*clock)),
+    };
+    let doing = format!(
+        "listen for gossip at {listen}; if another process has the port, choose another with --port, or in the node's settings"
+    );
+    gossip::start(parts, background).await.map_err(io(doing))
+}
+
+fn load(store: &Store, board: &Board, clock: &dyn Clock) -> Load {
+    let now_micros = clock.now().monotonic_micros();
+    let standings = board.read();
+    let ages = standings.values().map(|standing| standing.complete_at);
+    // One shard of unknown age makes the oldest unknown.
+    let oldest = ages.min().flatten();
+    Load {
+        store_bytes: store.used_and_live_bytes().0,
+        index_bytes: store.index_bytes(),
+        age: oldest.map(|at| Duration::from_micros(now_micros.saturating_sub(at.0))),
+    }
+}
