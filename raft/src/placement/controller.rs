@@ -4,6 +4,7 @@
 //! change names the configuration it was made for. So no decision here is one of safety; what is
 //! decided is who leads and who should join, and when.
 
+mod balance;
 mod choose;
 mod decide;
 
@@ -25,6 +26,10 @@ pub struct ControllerSettings {
     pub lost_after_millis: u64,
     /// A lost copy is replaced after this long: most nodes come back from a restart before.
     pub refill_after_millis: u64,
+    /// Copies and primaries are evened out once every shard was whole for this long.
+    pub balance_after_millis: u64,
+    /// Copies that are moved to even them out at once.
+    pub moves: usize,
     /// A joiner that is silent for this long is given up.
     pub dismiss_after_millis: u64,
     /// How long a first placement waits for more nodes than the minimum.
@@ -44,6 +49,8 @@ impl Default for ControllerSettings {
         Self {
             lost_after_millis: 1_000,
             refill_after_millis: 5_000,
+            balance_after_millis: 5_000,
+            moves: 4,
             dismiss_after_millis: 10_000,
             settle_millis: 2_000,
             answer_within_millis: 2_000,
@@ -145,6 +152,10 @@ pub struct Controller {
     heard: BTreeMap<NodeId, Heard>,
     /// Shards with a proposal under way, and since when.
     proposed: BTreeMap<ShardId, u64>,
+    /// Shards that name fewer replicas than there should be, and since when.
+    short_since_millis: BTreeMap<ShardId, u64>,
+    /// Since when every shard is whole.
+    whole_since_millis: Option<u64>,
     voters: BTreeSet<NodeId>,
     voters_proposed_millis: Option<u64>,
 }
@@ -160,6 +171,8 @@ impl Controller {
             last_tick_millis: 0,
             heard: BTreeMap::new(),
             proposed: BTreeMap::new(),
+            short_since_millis: BTreeMap::new(),
+            whole_since_millis: None,
             voters: BTreeSet::new(),
             voters_proposed_millis: None,
         }
@@ -175,6 +188,8 @@ impl Controller {
                 // What others were told to do is not ours to wait for any more.
                 self.leading_since_millis = None;
                 self.proposed.clear();
+                self.short_since_millis.clear();
+                self.whole_since_millis = None;
                 self.voters_proposed_millis = None;
             }
             Event::Committed(placement) => {

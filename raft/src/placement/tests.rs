@@ -1,5 +1,6 @@
 //! Tests of placement: single rules, the controller's choices, and a random model of a region.
 
+mod balance;
 mod controller;
 mod model;
 mod rules;

@@ -34,6 +34,13 @@ impl Load {
         *self.primaries.entry(node).or_default() += 1;
     }
 
+    pub(super) fn move_copy(&mut self, from: NodeId, to: NodeId) {
+        self.add_copy(to);
+        if let Some(copies) = self.copies.get_mut(&from) {
+            *copies -= 1;
+        }
+    }
+
     pub(super) fn copies(&self, node: NodeId) -> usize {
         self.copies.get(&node).copied().unwrap_or(0)
     }
@@ -130,7 +137,7 @@ impl Controller {
         chosen
     }
 
-    fn zone(&self, node: NodeId) -> &str {
+    pub(super) fn zone(&self, node: NodeId) -> &str {
         self.placement
             .members
             .get(&node)

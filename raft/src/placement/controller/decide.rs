@@ -6,16 +6,16 @@ use crate::placement::{
     state::{Policy, Replica, ShardConfig},
     voters::{self, Candidate},
 };
-use proto::id::{NodeId, ShardId};
+use proto::id::{Epoch, Incarnation, NodeId, ShardId};
 use std::{cmp::Reverse, collections::BTreeSet};
 
 /// What one round of decisions looks at.
-struct Round {
-    now_millis: u64,
+pub(super) struct Round {
+    pub(super) now_millis: u64,
     since_millis: u64,
-    policy: Policy,
-    available: Vec<Replica>,
-    load: Load,
+    pub(super) policy: Policy,
+    pub(super) available: Vec<Replica>,
+    pub(super) load: Load,
 }
 
 impl Controller {
@@ -36,6 +36,7 @@ impl Controller {
             available,
             load,
         };
+        self.note_short(&round);
         for shard in (0..policy.shards).map(ShardId) {
             if self.proposed.len() >= self.settings.proposals {
                 break;
@@ -52,14 +53,55 @@ impl Controller {
                 Some(config) => self.mend(&mut round, shard, &config),
             };
             if let Some(change) = change {
-                self.proposed.insert(shard, now_millis);
-                effects.push(Effect::Propose(PlacementCommand::Change {
-                    shard,
-                    expect,
-                    change,
-                }));
+                self.propose(now_millis, shard, expect, change, effects);
             }
         }
+        self.balance(&mut round, effects);
+    }
+
+    pub(super) fn propose(
+        &mut self,
+        now_millis: u64,
+        shard: ShardId,
+        expect: Option<(Incarnation, Epoch)>,
+        change: ShardChange,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.proposed.insert(shard, now_millis);
+        effects.push(Effect::Propose(PlacementCommand::Change {
+            shard,
+            expect,
+            change,
+        }));
+    }
+
+    /// Notes since when shards name too few replicas.
+    fn note_short(&mut self, round: &Round) {
+        let copies = usize::from(round.policy.copies);
+        let placement = &self.placement;
+        let is_short = |config: &ShardConfig| self.named(config).len() < copies;
+        let short = placement
+            .shards
+            .iter()
+            .filter(|(_, config)| is_short(config));
+        let now_short: Vec<ShardId> = short.map(|(shard, _)| *shard).collect();
+        self.short_since_millis
+            .retain(|shard, _| now_short.binary_search(shard).is_ok());
+        for shard in now_short {
+            self.short_since_millis
+                .entry(shard)
+                .or_insert(round.now_millis);
+        }
+    }
+
+    /// The replicas that a configuration names and that can count, silent ones included.
+    fn named(&self, config: &ShardConfig) -> Vec<Replica> {
+        let all = config.in_sync.iter().chain(&config.joining);
+        all.filter(|replica| {
+            self.placement.is_present(**replica) && !self.is_draining(replica.node)
+        })
+        .copied()
+        .collect()
     }
 
     fn place(&self, round: &mut Round) -> Option<ShardChange> {
@@ -236,11 +278,19 @@ impl Controller {
             return None;
         }
         let joiner = self.choose_joiner(shard, config, &standing, &round.available, &round.load)?;
+        // A node that was let go and comes back has most of the shard, so its place is kept for a
+        // while before all of it is copied to another.
+        let short_for = self.short_since_millis.get(&shard);
+        let short_for = short_for.map_or(u64::MAX, |since| round.now_millis - since);
+        let has_some = self.log_end(joiner, shard).incarnation == config.incarnation;
+        if short_for < self.settings.refill_after_millis && !has_some {
+            return None;
+        }
         round.load.add_copy(joiner.node);
         Some(ShardChange::Invite { joiner })
     }
 
-    fn is_draining(&self, node: NodeId) -> bool {
+    pub(super) fn is_draining(&self, node: NodeId) -> bool {
         self.placement
             .members
             .get(&node)

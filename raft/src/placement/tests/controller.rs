@@ -7,28 +7,37 @@ use crate::placement::{
     state::Policy,
 };
 use proto::id::{BootId, Epoch, Incarnation, NodeId, Position, ShardId};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The first placement waits so long for all nodes to appear, and is made then.
 const PLACED_MILLIS: u64 = 2_300;
 
 /// A region under a controller, with a clock and reports by hand.
-struct Bench {
-    placement: Placement,
-    controller: Controller,
+pub(super) struct Bench {
+    pub(super) placement: Placement,
+    pub(super) controller: Controller,
     now_millis: u64,
+    without_logs: Vec<u64>,
 }
 
 impl Bench {
-    fn new(nodes: u64, policy: Policy) -> Self {
+    pub(super) fn new(nodes: u64, policy: Policy) -> Self {
         let placement = region(nodes, policy);
         let mut bench = Self {
             placement,
             controller: Controller::new(ControllerSettings::default()),
             now_millis: 50_000,
+            without_logs: Vec::new(),
         };
         bench.step(Event::Leading(Leadership::Leader));
         bench
+    }
+
+    fn forget_logs_of(&mut self, nodes: &[u64]) {
+        self.without_logs = nodes.to_vec();
     }
 
     fn step(&mut self, event: Event) -> Vec<Effect> {
@@ -43,7 +52,11 @@ impl Bench {
             epoch: Epoch(1),
             position: Position(position),
         };
-        let logs = [(ShardId(0), end)].into();
+        let logs = if self.without_logs.contains(&node) {
+            BTreeMap::new()
+        } else {
+            [(ShardId(0), end)].into()
+        };
         self.step(Event::Report(Report {
             node: NodeId(node),
             boot: BootId(boot),
@@ -53,7 +66,7 @@ impl Bench {
     }
 
     /// Lets time pass in ticks while `nodes` report; carries out what is proposed.
-    fn run(&mut self, millis: u64, nodes: &[u64]) -> Vec<ShardChange> {
+    pub(super) fn run(&mut self, millis: u64, nodes: &[u64]) -> Vec<ShardChange> {
         let mut changes = Vec::new();
         for _ in 0..millis / 100 {
             self.now_millis += 100;
@@ -191,6 +204,37 @@ fn a_lost_copy_is_replaced_in_a_free_zone_after_a_while() {
         }]
     );
     assert!(bench.run(1_000, &[1, 3]).is_empty(), "one joiner is enough");
+}
+
+#[test]
+fn a_member_that_was_let_go_keeps_its_place_for_a_while_and_is_taken_back_at_once() {
+    let mut bench = Bench::new(3, policy(1, 2, 1));
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
+    let config = bench.placement.shards[&ShardId(0)].clone();
+    let expect = Some((config.incarnation, config.epoch));
+    let gone = config
+        .in_sync
+        .iter()
+        .find(|member| **member != config.primary);
+    let leaver = *gone.unwrap();
+    let others: Vec<u64> = (1..=3)
+        .filter(|node| NodeId(*node) != leaver.node)
+        .collect();
+    // Who else is there has nothing of the shard.
+    bench.forget_logs_of(&others);
+    assert!(bench.run(1_200, &others).is_empty());
+    let change = ShardChange::Shrink { leaver };
+    done(
+        &mut bench.placement,
+        PlacementCommand::Change {
+            shard: ShardId(0),
+            expect,
+            change,
+        },
+    );
+    assert!(bench.run(4_000, &others).is_empty());
+    let back = bench.run(200, &[1, 2, 3]);
+    assert_eq!(back, [ShardChange::Invite { joiner: leaver }]);
 }
 
 #[test]
