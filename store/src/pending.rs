@@ -3,7 +3,7 @@
 use crate::body::Body;
 use bytes::Bytes;
 use proto::{
-    entry::{EntryHeader, EntryView},
+    entry::{EntryHeader, EntryKind, EntryView},
     id::{Position, ViewId},
     record::RecordView,
 };
@@ -60,10 +60,22 @@ impl PendingEntry {
         hashes.next().is_none().then_some(rows)
     }
 
+    /// The extras, if this begins a stream anew.
+    pub(crate) fn start(&self) -> Option<Bytes> {
+        start_of(&self.bytes)
+    }
+
     pub(crate) fn record(&self, row: PendingRow) -> RecordView<'_> {
         RecordView::parse(&self.bytes[row.offset as usize..])
             .expect("entries are checked when they are appended")
     }
+}
+
+/// The extras of an entry, checked before, if it is a *start*.
+pub(crate) fn start_of(entry: &[u8]) -> Option<Bytes> {
+    let view = EntryView::parse(entry).expect("entries are checked when they come");
+    let is_start = view.header().kind == EntryKind::Start;
+    is_start.then(|| Bytes::copy_from_slice(view.extras()))
 }
 
 impl Pending {

@@ -1,5 +1,8 @@
 //! What a store keeps of a shard besides its rows, and of itself: written at the head of each
-//! segment and when it changes, as *State* entries. Nothing here is sent to other stores.
+//! segment and when it changes, as *State* entries. Nothing here is sent to other stores but in the
+//! header of a snapshot.
+
+mod shard;
 
 use bytes::Bytes;
 use proto::{
@@ -12,8 +15,10 @@ use proto::{
 };
 use std::collections::BTreeMap;
 
-const TAG_SHARD: u8 = 1;
+/// A shard's state as the first version wrote it, without starts and what was carried.
+const TAG_SHARD_1: u8 = 1;
 const TAG_STORE: u8 = 2;
+const TAG_SHARD: u8 = 3;
 /// In a state that begins a shard anew: the group that holds the state itself.
 const THIS_GROUP: u64 = u64::MAX;
 
@@ -53,7 +58,7 @@ pub enum Condition {
     Quarantined,
 }
 
-/// A request that was carried out lately. Its outcome stands in the entry's extras: see
+/// A request of this store's log that was carried out lately. Its outcome stands in the entry's extras: see
 /// [`crate::Store::read_log`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecentRequest {
@@ -67,8 +72,14 @@ pub struct RecentRequest {
     pub part: RequestPart,
 }
 
-/// Inherited requests kept at most: the newest, in half an entry.
-pub(crate) const INHERITED_REQUESTS_MAX: usize = 13_000;
+/// A file beside the segments with what came with a snapshot and is not this store's to understand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// The id in its name.
+    pub(crate) file: u64,
+    /// The checksum of its content.
+    pub(crate) crc: u32,
+}
 
 /// A shard's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,9 +96,10 @@ pub struct ShardState {
     pub largest_hlc: Hlc,
     /// Whether the rows may be used.
     pub condition: Condition,
-    /// Requests that came with a snapshot, whose entries are not in this store's log. The newest
-    /// of them, while they are within the window.
-    pub requests: Vec<RecentRequest>,
+    /// The extras of the last *start* entry of each stream: its lineage, which replication reads.
+    pub starts: BTreeMap<(RegionId, PlacementId), Bytes>,
+    /// What the snapshot brought along that this shard began from.
+    pub carried: Option<Carried>,
     /// Rows that were appended before this group are void: the shard began anew there.
     pub(crate) begun_in_group: u64,
 }
@@ -109,8 +121,12 @@ impl ShardState {
         }
     }
 
-    /// Takes note of a committed entry.
-    pub(crate) fn note_commit(&mut self, header: &EntryHeader) {
+    /// Takes note of a committed entry: its header, and its extras if it is a *start*.
+    pub(crate) fn note_commit(&mut self, header: &EntryHeader, start: Option<Bytes>) {
+        let stream = (header.origin, header.placement);
+        if let Some(extras) = start {
+            self.starts.insert(stream, extras);
+        }
         self.commit = LogEnd {
             epoch: header.epoch,
             position: header.position,
@@ -119,10 +135,7 @@ impl ShardState {
         if header.sequence == Sequence(0) && header.kind != EntryKind::LinkPosition {
             return;
         }
-        let mark = self
-            .streams
-            .entry((header.origin, header.placement))
-            .or_default();
+        let mark = self.streams.entry(stream).or_default();
         if header.sequence > Sequence(0) {
             mark.incarnation = header.incarnation;
             mark.sequence = header.sequence;
@@ -133,110 +146,6 @@ impl ShardState {
             mark.link_position = header.link_position;
         }
     }
-
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        for end in [self.last, self.commit] {
-            out.extend(end.epoch.0.to_le_bytes());
-            out.extend(end.position.0.to_le_bytes());
-        }
-        out.extend(self.collected.0.to_le_bytes());
-        out.extend(self.largest_hlc.0.to_le_bytes());
-        out.extend(self.begun_in_group.to_le_bytes());
-        out.push(match self.condition {
-            Condition::Whole => 0,
-            Condition::Installing => 1,
-            Condition::Quarantined => 2,
-        });
-        out.extend((self.streams.len() as u32).to_le_bytes());
-        for ((origin, placement), mark) in &self.streams {
-            out.extend(origin.0.to_le_bytes());
-            out.extend(placement.0.to_le_bytes());
-            out.extend(mark.incarnation.0.to_le_bytes());
-            let numbers = [
-                mark.sequence.0,
-                mark.hlc.0,
-                mark.closed.0,
-                mark.link_position,
-            ];
-            numbers
-                .iter()
-                .for_each(|number| out.extend(number.to_le_bytes()));
-        }
-        out.extend((self.requests.len() as u32).to_le_bytes());
-        for request in &self.requests {
-            out.extend(request.position.0.to_le_bytes());
-            out.extend(request.hlc.0.to_le_bytes());
-            out.extend(request.request.as_bytes());
-            out.extend(request.part.0.to_le_bytes());
-        }
-    }
-
-    /// Forgets requests older than `oldest`, and the oldest beyond the limit.
-    pub(crate) fn trim_requests(&mut self, oldest: Hlc) {
-        self.requests.retain(|request| request.hlc >= oldest);
-        self.requests.sort_unstable();
-        let excess = self.requests.len().saturating_sub(INHERITED_REQUESTS_MAX);
-        self.requests.drain(..excess);
-    }
-
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let mut end = || {
-            Ok(LogEnd {
-                epoch: Epoch(reader.u32()?),
-                position: Position(reader.u64()?),
-            })
-        };
-        let (last, commit) = (end()?, end()?);
-        let (collected, largest_hlc) = (Hlc(reader.u64()?), Hlc(reader.u64()?));
-        let begun_in_group = reader.u64()?;
-        let condition = match reader.u8()? {
-            0 => Condition::Whole,
-            1 => Condition::Installing,
-            2 => Condition::Quarantined,
-            _ => return Err(reader.malformed("its condition is unknown")),
-        };
-        let count = reader.u32()?;
-        let streams = (0..count)
-            .map(|_| decode_stream(reader))
-            .collect::<Result<_, _>>()?;
-        let count = reader.u32()?;
-        let requests = (0..count)
-            .map(|_| decode_request(reader))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            last,
-            commit,
-            streams,
-            collected,
-            largest_hlc,
-            condition,
-            requests,
-            begun_in_group,
-        })
-    }
-}
-
-fn decode_request(reader: &mut Reader<'_>) -> Result<RecentRequest, Malformed> {
-    Ok(RecentRequest {
-        position: Position(reader.u64()?),
-        hlc: Hlc(reader.u64()?),
-        request: RequestId::from_stored(reader.array()?),
-        part: RequestPart(reader.u16()?),
-    })
-}
-
-type StreamOfShard = ((RegionId, PlacementId), StreamMark);
-
-fn decode_stream(reader: &mut Reader<'_>) -> Result<StreamOfShard, Malformed> {
-    let stream = (RegionId(reader.u16()?), PlacementId(reader.u16()?));
-    let mark = StreamMark {
-        incarnation: Incarnation(reader.u32()?),
-        sequence: Sequence(reader.u64()?),
-        hlc: Hlc(reader.u64()?),
-        closed: Hlc(reader.u64()?),
-        link_position: reader.u64()?,
-    };
-    Ok((stream, mark))
 }
 
 impl StateRecord {
@@ -266,8 +175,9 @@ impl StateRecord {
     pub(crate) fn decode(shard: ShardId, extras: &[u8], group: u64) -> Result<Self, Malformed> {
         let mut reader = Reader::new(extras, "state");
         let record = match reader.u8()? {
-            TAG_SHARD => {
-                let mut state = ShardState::decode(&mut reader)?;
+            tag @ (TAG_SHARD_1 | TAG_SHARD) => {
+                let version = if tag == TAG_SHARD { 2 } else { 1 };
+                let mut state = ShardState::decode(&mut reader, version)?;
                 if state.begun_in_group == THIS_GROUP {
                     state.begun_in_group = group;
                 }
@@ -348,12 +258,11 @@ mod tests {
             collected: Hlc(1),
             largest_hlc: Hlc(6),
             condition: Condition::Quarantined,
-            requests: vec![RecentRequest {
-                position: Position(3),
-                hlc: Hlc(4),
-                request: RequestId::make(5, 6),
-                part: RequestPart(7),
-            }],
+            starts: BTreeMap::from([(
+                (RegionId(1), PlacementId(2)),
+                Bytes::from_static(b"lineage"),
+            )]),
+            carried: Some(Carried { file: 3, crc: 5 }),
             begun_in_group: 4,
         };
         for record in [

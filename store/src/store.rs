@@ -12,6 +12,7 @@ use crate::{
     tail::Tail,
     views::{Purge, ViewNumber, Views},
 };
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::{
     hlc::Hlc,
@@ -113,6 +114,14 @@ impl Store {
         let shard = self.shard(shard)?;
         let rows = shard.rows.read();
         rows.state.streams.get(&stream).copied()
+    }
+
+    /// The extras of the last *start* entry of a stream that was applied to the shard: its lineage.
+    #[must_use]
+    pub fn start(&self, shard: ShardId, stream: (RegionId, PlacementId)) -> Option<Bytes> {
+        let shard = self.shard(shard)?;
+        let rows = shard.rows.read();
+        rows.state.starts.get(&stream).cloned()
     }
 
     /// How far all streams are applied to the shard. On the path of lookups, so nothing else of the

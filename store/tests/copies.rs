@@ -7,7 +7,7 @@ mod common;
 use common::*;
 use proto::id::{EntityId, Position, ProjectId, ShardId};
 use store::{
-    Condition, LogRead, Store, Writer,
+    Condition, InstallError, LogRead, Store, Writer,
     disk::{Fault, FaultDisk},
 };
 
@@ -17,13 +17,7 @@ fn a_snapshot_under_writes_and_compaction_becomes_an_equal_replica() {
     let (source, mut source_writer) = hinted(&disk);
     write(&mut source_writer, S, &[tombstone(3, 50)]);
     source.hold(store::HolderId(1), S, Position(1));
-    let requests = vec![store::RecentRequest {
-        position: Position(61),
-        hlc: stamp(Position(61)),
-        request: proto::request::RequestId::make(1, 2),
-        part: proto::request::RequestPart(0),
-    }];
-    let mut reader = source.snapshot(S, requests.clone()).unwrap();
+    let mut reader = source.snapshot(S).unwrap();
     let mut chunks = vec![
         reader.next_chunk(4_000).unwrap().unwrap(),
         reader.next_chunk(4_000).unwrap().unwrap(),
@@ -75,10 +69,7 @@ fn a_snapshot_under_writes_and_compaction_becomes_an_equal_replica() {
         read_all(&source, S, VIEW, &keys)
     );
     assert_eq!(joiner.rows(S), source.rows(S));
-    assert!(
-        recovered.shards[&S].state.requests.is_empty()
-            || recovered.shards[&S].state.requests == requests
-    );
+    assert_eq!(recovered.shards[&S].carried.as_deref(), Some(CARRIED));
 }
 
 #[test]
@@ -97,8 +88,9 @@ fn an_install_cut_short_leaves_an_empty_shard_that_asks_for_a_copy() {
             writer.sync().ok()?;
             chunks
                 .iter()
-                .try_for_each(|chunk| writer.install(&mut install, chunk))
+                .try_for_each(|chunk| install.take(chunk))
                 .ok()?;
+            install.seal(CARRIED).ok()?;
             writer.finish_install(install).ok()?;
             writer.sync().ok()
         });
@@ -149,15 +141,110 @@ fn chunks_that_do_not_belong_together_are_refused() {
         chunks[..3].to_vec(),
     ] {
         let mut install = writer.begin_install(S).unwrap();
+        writer.sync().unwrap();
         let taken = wrong
             .iter()
-            .try_for_each(|chunk| writer.install(&mut install, chunk));
+            .try_for_each(|chunk| install.take(chunk))
+            .and_then(|()| install.seal(CARRIED));
         assert!(taken.is_err() || writer.finish_install(install).is_err());
     }
     assert_eq!(
         install(&mut writer, &chunks).state.commit.position,
         Position(60)
     );
+}
+
+#[test]
+fn compaction_leaves_an_install_that_is_under_way_alone() {
+    let disk = FaultDisk::new(1);
+    let (source, _source_writer) = hinted(&disk);
+    let other = FaultDisk::new(2);
+    let (joiner, mut writer) = hinted(&other);
+    let mut install = writer.begin_install(S).unwrap();
+    writer.sync().unwrap();
+    for chunk in chunks(&source, 20_000) {
+        install.take(&chunk).unwrap();
+        write(&mut writer, ShardId(4), &[put(1, 1)]);
+        flush(&mut writer);
+        while !joiner.compact_step(1 << 20).unwrap().is_idle {}
+    }
+    install.seal(CARRIED).unwrap();
+    while !joiner.compact_step(1 << 20).unwrap().is_idle {}
+    assert_eq!(read(&joiner, S, 7), DAMAGED, "nothing shows before its end");
+    writer.finish_install(install).unwrap();
+    writer.sync().unwrap();
+    let keys: Vec<u64> = (0..60).collect();
+    let expected = read_all(&source, S, VIEW, &keys);
+    assert_eq!(read_all(&joiner, S, VIEW, &keys), expected);
+    drop((joiner, writer));
+    other.crash();
+    let (joiner, _, _) = open(&other);
+    assert_eq!(read_all(&joiner, S, VIEW, &keys), expected);
+}
+
+#[test]
+fn rows_of_a_snapshot_wait_until_the_emptied_shard_is_durable() {
+    let disk = FaultDisk::new(1);
+    let (source, _source_writer) = hinted(&disk);
+    let (_, mut writer, _) = open(&FaultDisk::new(2));
+    let mut install = writer.begin_install(S).unwrap();
+    let taken = chunks(&source, 20_000)
+        .iter()
+        .try_for_each(|chunk| install.take(chunk));
+    assert!(matches!(taken, Err(InstallError::NotDurable)), "{taken:?}");
+}
+
+#[test]
+fn an_install_that_a_newer_one_overtook_adds_nothing() {
+    let disk = FaultDisk::new(1);
+    let (source, _source_writer) = hinted(&disk);
+    let chunks = chunks(&source, 20_000);
+    let (joiner, mut writer, _) = open(&FaultDisk::new(2));
+    let mut first = writer.begin_install(S).unwrap();
+    writer.sync().unwrap();
+    first.take(&chunks[0]).unwrap();
+    let mut second = writer.begin_install(S).unwrap();
+    writer.sync().unwrap();
+    let taken = chunks[1..].iter().try_for_each(|chunk| first.take(chunk));
+    assert!(matches!(taken, Err(InstallError::Superseded)), "{taken:?}");
+    assert_eq!(joiner.rows(S), 0);
+    chunks.iter().for_each(|chunk| second.take(chunk).unwrap());
+    second.seal(CARRIED).unwrap();
+    writer.finish_install(second).unwrap();
+    assert_eq!(joiner.rows(S), 60);
+}
+
+#[test]
+fn a_shard_that_lost_what_its_snapshot_carried_asks_for_a_copy() {
+    let disk = FaultDisk::new(1);
+    let (source, _source_writer) = hinted(&disk);
+    let other = FaultDisk::new(2);
+    let (_, mut writer, _) = open(&other);
+    install(&mut writer, &chunks(&source, 20_000));
+    writer.sync().unwrap();
+    drop(writer);
+    other.kill();
+    let files = other.files();
+    let (path, _) = files
+        .iter()
+        .find(|(name, _)| name.ends_with(".carried"))
+        .unwrap();
+    other.flip_bit(path, 12, 0);
+    let (_, mut writer, recovered) = open(&other);
+    assert!(recovered.shards[&S].needs_copy());
+    assert_eq!(recovered.shards[&S].carried, None);
+    install(&mut writer, &chunks(&source, 20_000));
+    writer.sync().unwrap();
+    drop(writer);
+    other.kill();
+    let (_, _, recovered) = open(&other);
+    assert_eq!(recovered.shards[&S].carried.as_deref(), Some(CARRIED));
+    let carried = other
+        .files()
+        .iter()
+        .filter(|(name, _)| name.ends_with(".carried"))
+        .count();
+    assert_eq!(carried, 1, "the earlier one went");
 }
 
 #[test]

@@ -164,10 +164,7 @@ fn rot_in_the_part_of_the_log_that_is_read_quarantines_and_a_copy_ends_it() {
         [DAMAGED; 3],
         "nothing of it is taken for absent"
     );
-    assert!(matches!(
-        store.snapshot(S, Vec::new()),
-        Err(SnapshotError::NotWhole(_))
-    ));
+    assert!(matches!(store.snapshot(S), Err(SnapshotError::NotWhole(_))));
 
     let healthy = FaultDisk::new(2);
     let (source, mut source_writer, _) = open(&healthy);
@@ -196,15 +193,15 @@ fn a_directory_of_a_newer_version_is_refused_and_named() {
     drop(open(&disk));
     disk.kill();
     let digit = "atoll store ".len() as u64;
-    disk.flip_bit("store/FORMAT", digit, 1);
+    disk.flip_bit("store/FORMAT", digit, 2);
     let error = Store::open(Arc::new(disk.clone()), settings())
         .err()
         .unwrap();
     assert_eq!(
         error.to_string(),
-        "the store in store has format 3, this program reads up to 1; start the newer version"
+        "the store in store has format 6, this program reads up to 2; start the newer version"
     );
-    disk.flip_bit("store/FORMAT", digit, 1);
+    disk.flip_bit("store/FORMAT", digit, 2);
     disk.flip_bit("store/FORMAT", 0, 1);
     assert!(matches!(
         Store::open(Arc::new(disk), settings()),

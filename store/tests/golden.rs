@@ -152,18 +152,52 @@ fn hint_files_are_as_they_were() {
     assert_eq!(read_all(&store, S, OTHER_VIEW, &[1]), [found(11)]);
 }
 
+/// Cuts a file of chunks where each says that it ends.
+fn chunks_in(file: &[u8]) -> Vec<bytes::Bytes> {
+    let mut chunks = Vec::new();
+    let mut rest = file;
+    while let Some(length) = rest.get(4..8) {
+        let length = 16 + u32::from_le_bytes(length.try_into().unwrap()) as usize;
+        chunks.push(bytes::Bytes::copy_from_slice(&rest[..length]));
+        rest = &rest[length..];
+    }
+    chunks
+}
+
+fn check_installs(golden: &[u8]) {
+    let (joiner, mut writer, _) = open(&FaultDisk::new(2));
+    install(&mut writer, &chunks_in(golden));
+    assert_eq!(read_all(&joiner, S, VIEW, &[1, 2, 3, 4, 5]), EXPECTED);
+}
+
 #[test]
 fn snapshots_are_as_they_were() {
     let (_disk, store) = settled();
-    let chunks = chunks(&store, 1 << 20);
-    let golden = check_golden("snapshot-v1.bin", &chunks.concat());
-    let (mut at, mut read) = (0, Vec::new());
-    for chunk in &chunks {
-        read.push(bytes::Bytes::copy_from_slice(&golden[at..at + chunk.len()]));
-        at += chunk.len();
-    }
+    let written = chunks(&store, 1 << 20).concat();
+    check_installs(&check_golden("snapshot-v2.bin", &written));
+}
+
+#[test]
+fn snapshots_of_the_first_version_are_still_read() {
+    check_installs(&content(&golden_dir().open("snapshot-v1.bin").unwrap()));
+}
+
+#[test]
+fn what_a_snapshot_carried_lies_beside_the_segments_as_it_did() {
+    let (_disk, store) = settled();
     let other = FaultDisk::new(2);
     let (joiner, mut writer, _) = open(&other);
-    install(&mut writer, &read);
-    assert_eq!(read_all(&joiner, S, VIEW, &[1, 2, 3, 4, 5]), EXPECTED);
+    install(&mut writer, &chunks(&store, 1 << 20));
+    writer.sync().unwrap();
+    let files = other.files();
+    let (path, _) = files
+        .iter()
+        .find(|(name, _)| name.ends_with(".carried"))
+        .unwrap();
+    let golden = check_golden("carried-v1.bin", &content(&other.open(path).unwrap()));
+    drop((joiner, writer));
+    other.kill();
+    other.open(path).unwrap().write_at(0, &golden).unwrap();
+    let (_, _, recovered) = open(&other);
+    assert_eq!(recovered.shards[&S].carried.as_deref(), Some(CARRIED));
 }

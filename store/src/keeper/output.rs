@@ -6,7 +6,7 @@ use crate::{
     hint::{self, Content, HintFile, HintRow, HintSpan, hint_path},
     place::{Place, Slot},
     preface::BasePreface,
-    segment::SealedWriter,
+    segment::{SealedWriter, Segment},
     settings::{GROUP_BYTES, ROWS_PER_LOCK},
     store::Store,
 };
@@ -27,6 +27,13 @@ pub(crate) struct Published {
     pub(crate) rows: Vec<Moved>,
 }
 
+/// A base segment that is durable, and in no slot yet.
+pub(crate) struct Sealed {
+    segment: Arc<Segment>,
+    facts: Facts,
+    rows: Vec<Moved>,
+}
+
 /// The base segment being written.
 pub(crate) struct Output {
     writer: SealedWriter,
@@ -40,7 +47,8 @@ pub(crate) struct Output {
 impl Store {
     /// Makes a base segment durable and known, then lets the index point at it.
     pub(crate) fn publish(&self, output: Output) -> io::Result<Arc<Body>> {
-        let Published { body, rows } = self.publish_file(output)?;
+        let sealed = self.seal(output)?;
+        let Published { body, rows } = self.add_sealed(sealed);
         for run in rows.chunk_by(|a, b| a.row.shard == b.row.shard) {
             let Some(shard) = self.shard(run[0].row.shard) else {
                 continue;
@@ -59,7 +67,7 @@ impl Store {
     }
 
     /// The file with its hint file, both durable.
-    pub(crate) fn publish_file(&self, mut output: Output) -> io::Result<Published> {
+    pub(crate) fn seal(&self, mut output: Output) -> io::Result<Sealed> {
         output.flush()?;
         let Output {
             writer,
@@ -101,10 +109,25 @@ impl Store {
             content: Content::default(),
             ..Facts::default()
         };
+        Ok(Sealed {
+            segment,
+            facts,
+            rows,
+        })
+    }
+
+    /// Gives it a slot. Under the keeper's lock, until the index points at its rows: to compaction a
+    /// segment without any is dead.
+    pub(crate) fn add_sealed(&self, sealed: Sealed) -> Published {
+        let Sealed {
+            segment,
+            facts,
+            rows,
+        } = sealed;
         let body = self
             .bodies
             .add(|slot| Body::new(slot, segment, true, facts));
-        Ok(Published { body, rows })
+        Published { body, rows }
     }
 }
 

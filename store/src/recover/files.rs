@@ -9,6 +9,7 @@ use crate::{
     place::{Order, Place, key_check},
     preface::BasePreface,
     segment::{Damage, Group, Known, Scanned, Segment, SegmentId, parse_name, scan_all},
+    snapshot::CARRIED,
     store::Store,
 };
 use proto::record::RecordView;
@@ -209,10 +210,16 @@ pub(super) fn delete_orphans(store: &Store) -> Result<(), OpenError> {
         .iter()
         .map(|body| body.segment.id)
         .collect();
+    let carried: BTreeSet<_> = store
+        .all_shards()
+        .iter()
+        .filter_map(|shard| Some(SegmentId(shard.rows.read().state.carried?.file)))
+        .collect();
     for name in &names {
         let orphan = match parse_name(name) {
             Some((_, "new" | "hint-new")) => true,
             Some((id, "hint")) => !segments.contains(&id),
+            Some((id, CARRIED)) => !carried.contains(&id),
             _ => false,
         };
         if orphan {

@@ -4,7 +4,8 @@ use crate::{disk::Disk, error::OpenError};
 use std::io;
 
 /// The format of the directory as a whole: which files there are and what they mean together.
-const FORMAT: u32 = 1;
+/// 2: states know lineages, and shards may have a file of what a snapshot carried.
+const FORMAT: u32 = 2;
 const TEXT: &str = "atoll store ";
 
 /// Writes the file where there is none, and refuses a directory that a later version made.
@@ -31,15 +32,19 @@ pub(super) fn check(disk: &dyn Disk, directory: &str) -> Result<(), OpenError> {
                     found,
                     known: FORMAT,
                 }),
-                Some(_) => Ok(()),
+                Some(FORMAT) => Ok(()),
+                // All that it held is read as it is; what is written from now on is of this one.
+                Some(_) => found_anew(disk, directory, &path),
                 None => Err(OpenError::UnknownFormat { path }),
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            found(disk, directory, &path).map_err(OpenError::while_doing("writing the format"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => found_anew(disk, directory, &path),
         Err(error) => Err(OpenError::while_doing("reading the format")(error)),
     }
+}
+
+fn found_anew(disk: &dyn Disk, directory: &str, path: &str) -> Result<(), OpenError> {
+    found(disk, directory, path).map_err(OpenError::while_doing("writing the format"))
 }
 
 /// Written under another name first: a half-written one would lock the directory for ever.

@@ -9,6 +9,7 @@ mod format;
 mod load;
 mod replay;
 mod requests;
+mod settled;
 
 pub(crate) use requests::window_start;
 
@@ -53,6 +54,8 @@ pub struct RecoveredShard {
     /// Requests of the last [`proto::limits::REQUEST_ID_WINDOW`] by the log's clock, committed ones
     /// and those of the tail, by position.
     pub requests: Vec<RecentRequest>,
+    /// What the snapshot brought along that the shard began from, if it began from one.
+    pub carried: Option<Bytes>,
 }
 
 impl RecoveredShard {
@@ -100,10 +103,14 @@ impl Store {
         drop(groups);
         found.quarantine(&opened, &bases);
         found.note_settled(&store)?;
+        let carried = found.read_carried(&store)?;
         load::load(&store, &mut found)?;
         files::delete_orphans(&store)?;
 
         let (shards, mut recovered) = found.hand_over(&store);
+        for (shard, content) in carried {
+            recovered.entry(shard).or_default().carried = Some(content);
+        }
         requests::collect(&store, &mut recovered)?;
         store.refresh_capacity();
         let writer = Writer::new(Arc::clone(&store), opened.writer, shards);

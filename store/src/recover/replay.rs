@@ -4,12 +4,10 @@
 use super::files::Bases;
 use crate::{
     body::Body,
-    error::OpenError,
-    hint::HintEntry,
     pending::PendingEntry,
     preface::LogPreface,
     segment::{Group, Opened, Segment, SegmentId},
-    state::{Condition, LogEnd, RecentRequest, ShardState, StateRecord, decode_cut},
+    state::{LogEnd, RecentRequest, ShardState, StateRecord, decode_cut},
     store::Store,
     writer::WriterShard,
 };
@@ -44,7 +42,7 @@ pub(super) struct Hurt {
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) state: ShardState,
-    commit: Position,
+    pub(super) commit: Position,
     /// Entries that stand, by position, as far as they were read.
     pub(super) entries: VecDeque<PendingEntry>,
     is_hurt: bool,
@@ -203,39 +201,10 @@ impl Found {
                     && hurt.through_group >= work.state.begun_in_group
             };
             let is_hurt = work.is_hurt || self.hurts.iter().any(touches);
-            if is_hurt && work.state.condition == Condition::Whole {
-                work.state.condition = Condition::Quarantined;
+            if is_hurt {
+                work.quarantine();
             }
         }
-    }
-
-    /// Takes note of entries in settled segments that were committed after the last state was
-    /// written, and so of the true commit points.
-    pub(super) fn note_settled(&mut self, store: &Store) -> Result<(), OpenError> {
-        let while_doing = OpenError::while_doing;
-        for (id, work) in &mut self.shards {
-            let mut settled = Vec::new();
-            for hint in store
-                .bodies
-                .all()
-                .iter()
-                .filter_map(|body| body.facts.lock().hint.clone())
-            {
-                let valid = hint.span.last_group >= work.state.begun_in_group;
-                let part = hint.part(*id).filter(|part| {
-                    valid && part.entries > 0 && part.largest > work.state.commit.position
-                });
-                if let Some(part) = part {
-                    settled.extend(
-                        hint.entries(part)
-                            .map_err(while_doing("reading a hint file"))?,
-                    );
-                }
-            }
-            settled.retain(|entry| entry.position > work.state.commit.position);
-            work.note_committed(settled);
-        }
-        Ok(())
     }
 
     /// Makes the shards pending again and tells what was found.
@@ -312,32 +281,6 @@ impl Work {
         self.entries.retain(|entry| entry.group > begun);
         self.commit = self.commit.max(state.commit.position);
         self.state = state;
-    }
-
-    /// Sorts the entries into committed and pending. `settled` are committed by being settled.
-    fn note_committed(&mut self, mut settled: Vec<HintEntry>) {
-        let largest = settled.iter().map(|entry| entry.position).max();
-        self.commit = self.commit.max(largest.unwrap_or_default());
-        let read = self
-            .entries
-            .iter()
-            .filter(|entry| entry.header.position <= self.commit);
-        let mut headers: Vec<EntryHeader> = read.map(|entry| entry.header).collect();
-        settled.retain(|entry| {
-            !headers
-                .iter()
-                .any(|header| header.position == entry.position)
-        });
-        headers.extend(settled.iter().filter_map(HintEntry::header));
-        headers.sort_by_key(|header| header.position);
-        let noted = self.state.commit.position;
-        for header in headers.iter().filter(|header| header.position > noted) {
-            self.state.note_commit(header);
-        }
-        if self.state.commit.position < self.commit && self.state.condition == Condition::Whole {
-            // The commit point is known, the entries up to it are not all there.
-            self.state.condition = Condition::Quarantined;
-        }
     }
 
     /// Takes the entries up to the commit point.

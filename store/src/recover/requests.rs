@@ -38,12 +38,6 @@ pub(super) fn collect(
         }
     }
     for shard in shards.values_mut() {
-        let inherited = shard
-            .state
-            .requests
-            .iter()
-            .filter(|request| request.hlc >= oldest);
-        shard.requests.extend(inherited);
         shard.requests.sort_unstable();
         shard.requests.dedup();
     }

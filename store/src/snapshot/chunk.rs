@@ -18,7 +18,8 @@ use proto::{
 
 const HEADER_BYTES: usize = 16;
 const MAGIC: [u8; 4] = *b"ATSN";
-const FORMAT_VERSION: u16 = 1;
+/// Version 1 had the state of [`ShardState`]'s version 1 in its header.
+const FORMAT_VERSION: u16 = 2;
 
 /// A chunk that was read; its checksum holds.
 #[derive(Debug)]
@@ -161,11 +162,13 @@ fn seal(kind: u8, mut chunk: Vec<u8>) -> Bytes {
 
 fn parse_header<'a>(payload: &[u8]) -> Result<SnapshotChunk<'a>, Malformed> {
     let mut reader = Reader::new(payload, "snapshot header");
-    if reader.array()? != MAGIC || reader.u16()? != FORMAT_VERSION {
+    let magic: [u8; 4] = reader.array()?;
+    let version = reader.u16()?;
+    if magic != MAGIC || !(1..=FORMAT_VERSION).contains(&version) {
         return Err(reader.malformed("it is of another format or version"));
     }
     let shard = ShardId(reader.u16()?);
-    let state = Box::new(ShardState::decode(&mut reader)?);
+    let state = Box::new(ShardState::decode(&mut reader, version)?);
     reader.finish()?;
     Ok(SnapshotChunk::Header { shard, state })
 }

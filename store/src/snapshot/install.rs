@@ -1,5 +1,8 @@
 //! Installing a snapshot: the shard starts empty, its rows come as base segments, and it is whole
 //! when a state says so in the log. Before that a restart finds it empty.
+//!
+//! The writer begins and ends it. What lies between, reading chunks and writing rows, needs the
+//! writer no more than compaction does and belongs on a thread with time.
 
 use super::chunk::{self, SnapshotChunk, Trailer};
 use crate::{
@@ -8,7 +11,9 @@ use crate::{
     place::{Order, Place, Slot, key_check},
     segment,
     settings::ROWS_PER_LOCK,
-    state::{Condition, ShardState, StateRecord},
+    shard::{Rows, Shard},
+    state::{Carried, Condition, LogEnd, ShardState, StateRecord},
+    store::Store,
     writer::Writer,
 };
 use proto::{
@@ -16,17 +21,24 @@ use proto::{
     id::{Position, ShardId},
     record::RecordView,
 };
-use std::io;
+use std::{io, sync::Arc};
 
-/// A snapshot being installed. Dropped before its end, the shard stays empty and unusable.
+/// A snapshot being installed. Dropped before its end, the shard stays empty and unusable until it
+/// is begun anew.
 pub struct Install {
+    store: Arc<Store>,
     shard: ShardId,
+    /// The group that emptied the shard. Until it is durable, rows on disk would belong to what the
+    /// shard was before.
+    begun_in_group: u64,
+    /// What the shard had carried before.
+    replaced: Option<Carried>,
     state: Option<ShardState>,
     output: Option<Output>,
-    published: Vec<Published>,
     rows: u64,
     checksum: u32,
     trailer: Option<Trailer>,
+    carried: Option<Carried>,
 }
 
 /// An installed snapshot.
@@ -36,6 +48,8 @@ pub struct Installed {
     pub state: ShardState,
     /// Serve nothing before this position is applied: rows may already show entries up to it.
     pub scan_end: Position,
+    /// It is durable once the log is synced through this group.
+    pub group: u64,
 }
 
 /// Why a snapshot was not installed. The shard must be begun anew.
@@ -47,6 +61,12 @@ pub enum InstallError {
     /// Chunks are missing, doubled, of another shard or out of order.
     #[error("the snapshot's chunks do not belong together: {0}; ask for the snapshot again")]
     Sequence(&'static str),
+    /// Rows came before the log says that the shard was emptied.
+    #[error("the emptied shard is not durable yet; sync the log before rows are installed")]
+    NotDurable,
+    /// The shard began anew meanwhile.
+    #[error("the shard began anew while its snapshot came; ask for the snapshot again")]
+    Superseded,
     /// The disk failed.
     #[error("writing rows failed: {0}; retry")]
     Disk(#[from] io::Error),
@@ -56,67 +76,118 @@ pub enum InstallError {
 }
 
 impl Writer {
-    /// Empties `shard` for a snapshot.
+    /// Empties `shard` for a snapshot. Its rows may come once the log is synced through
+    /// [`Install::begun_in_group`].
     pub fn begin_install(&mut self, shard: ShardId) -> Result<Install, InstallError> {
+        let replaced = self.store.state(shard).and_then(|state| state.carried);
         self.begin_anew(shard, Condition::Installing)?;
+        let state = self.store.state(shard).unwrap_or_default();
         Ok(Install {
+            store: Arc::clone(&self.store),
             shard,
+            begun_in_group: state.begun_in_group,
+            replaced,
             state: None,
             output: None,
-            published: Vec::new(),
             rows: 0,
             checksum: 0,
             trailer: None,
+            carried: None,
         })
     }
 
+    /// Makes the installed rows visible.
+    pub fn finish_install(&mut self, mut install: Install) -> Result<Installed, InstallError> {
+        let (Some(state), Some(trailer)) = (install.state.take(), install.trailer) else {
+            return Err(InstallError::Sequence("the trailer did not come"));
+        };
+        if install.carried.is_none() {
+            return Err(InstallError::Sequence("it was not sealed"));
+        }
+        let shard = install.shard;
+        let shared = self.store.shard_or_new(shard);
+        install.must_be_current(&shared.rows.read())?;
+        let state = ShardState {
+            last: state.commit,
+            collected: state.collected.max(trailer.collected),
+            condition: Condition::Whole,
+            carried: install.carried,
+            begun_in_group: install.begun_in_group,
+            ..state
+        };
+        let (_, place) =
+            self.append_internal(&[StateRecord::Shard(shard, state.clone()).entry()])?;
+        self.shards.entry(shard).or_default().last = state.commit;
+        shared.rows.write().state = state.clone();
+        self.store.note_largest_hlc(state.largest_hlc);
+        Ok(Installed {
+            state,
+            scan_end: trailer.scan_end,
+            group: place.number,
+        })
+    }
+}
+
+impl Install {
+    /// The group that must be durable before the first rows come.
+    #[must_use]
+    pub fn begun_in_group(&self) -> u64 {
+        self.begun_in_group
+    }
+
+    /// The last entry that the snapshot holds, once its header came.
+    #[must_use]
+    pub fn log_end(&self) -> Option<LogEnd> {
+        self.state.as_ref().map(|state| state.commit)
+    }
+
+    /// Up to where its rows may have been seen, once its trailer came.
+    #[must_use]
+    pub fn scan_end(&self) -> Option<Position> {
+        self.trailer.map(|trailer| trailer.scan_end)
+    }
+
     /// Takes the next chunk.
-    pub fn install(&self, install: &mut Install, bytes: &[u8]) -> Result<(), InstallError> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), InstallError> {
         let chunk = SnapshotChunk::parse(bytes)?;
-        if install.trailer.is_some() {
+        if self.trailer.is_some() {
             return Err(InstallError::Sequence("one came after the trailer"));
         }
         match chunk {
             SnapshotChunk::Header { shard, state } => {
-                if shard != install.shard || install.state.is_some() {
+                if shard != self.shard || self.state.is_some() {
                     return Err(InstallError::Sequence(
                         "a header of another shard, or a second one",
                     ));
                 }
-                install.state = Some(*state);
+                self.state = Some(*state);
             }
             SnapshotChunk::Rows(rows) => {
-                if install.state.is_none() {
+                if self.state.is_none() {
                     return Err(InstallError::Sequence("rows came before the header"));
                 }
                 for row in rows.iter() {
                     let (hash, record) = row?;
-                    self.install_row(install, hash, &record)?;
+                    self.take_row(hash, &record)?;
                 }
             }
             SnapshotChunk::Trailer(trailer) => {
-                if trailer.rows != install.rows || trailer.checksum != install.checksum {
+                if trailer.rows != self.rows || trailer.checksum != self.checksum {
                     return Err(InstallError::Sequence(
                         "the trailer counts others than those that came",
                     ));
                 }
-                install.trailer = Some(trailer);
+                self.trailer = Some(trailer);
                 return Ok(());
             }
         }
-        install.checksum =
-            crc32c::crc32c_append(install.checksum, &chunk::crc_in(bytes).to_le_bytes());
+        self.checksum = crc32c::crc32c_append(self.checksum, &chunk::crc_in(bytes).to_le_bytes());
         Ok(())
     }
 
-    fn install_row(
-        &self,
-        install: &mut Install,
-        hash: u64,
-        record: &RecordView<'_>,
-    ) -> Result<(), InstallError> {
+    fn take_row(&mut self, hash: u64, record: &RecordView<'_>) -> Result<(), InstallError> {
         let row = HintRow {
-            shard: install.shard,
+            shard: self.shard,
             hash,
             place: Place::of(record, Slot(0), 0),
             order: Order::new(
@@ -126,75 +197,87 @@ impl Writer {
             position: record.position(),
             check: key_check(record.key()),
         };
-        if install
-            .output
-            .as_ref()
-            .is_some_and(|output| output.size_bytes() >= self.store.settings.segment_bytes)
-        {
-            let full = install.output.take().expect("it was just looked at");
-            install.published.push(self.store.publish_file(full)?);
+        let is_full =
+            |output: &mut Output| output.size_bytes() >= self.store.settings.segment_bytes;
+        if let Some(full) = self.output.take_if(|output| is_full(output)) {
+            self.publish(full)?;
         }
-        let output = match &mut install.output {
+        let output = match &mut self.output {
             Some(output) => output,
-            none => none.insert(Output::create(&self.store, self.log.last_group())?),
+            none => none.insert(Output::create(&self.store, self.begun_in_group)?),
         };
-        install.rows += 1;
+        self.rows += 1;
         output.push(row, record.bytes().to_vec())?;
         Ok(())
     }
 
-    /// Makes the installed rows visible. Durable with the log's next sync.
-    pub fn finish_install(&mut self, mut install: Install) -> Result<Installed, InstallError> {
-        let (Some(state), Some(trailer)) = (install.state.take(), install.trailer) else {
+    /// Makes all rows durable, and `carried` with them: each start of the store gives it back.
+    pub fn seal(&mut self, carried: &[u8]) -> Result<(), InstallError> {
+        if self.trailer.is_none() {
             return Err(InstallError::Sequence("the trailer did not come"));
-        };
-        if let Some(output) = install.output.take() {
-            install.published.push(self.store.publish_file(output)?);
         }
-        let shard = install.shard;
-        let begun_in_group = self.store.state(shard).unwrap_or_default().begun_in_group;
-        let state = ShardState {
-            last: state.commit,
-            collected: state.collected.max(trailer.collected),
-            condition: Condition::Whole,
-            begun_in_group,
-            ..state
-        };
-        self.append_internal(&[StateRecord::Shard(shard, state.clone()).entry()])?;
-        self.shards.entry(shard).or_default().last = state.commit;
-        self.fill_index(shard, &install.published);
-        self.store.shard_or_new(shard).rows.write().state = state.clone();
-        self.store.note_largest_hlc(state.largest_hlc);
-        Ok(Installed {
-            state,
-            scan_end: trailer.scan_end,
-        })
+        if let Some(output) = self.output.take() {
+            self.publish(output)?;
+        }
+        if let Some(replaced) = self.replaced.take() {
+            replaced.delete(&self.store.directory)?;
+        }
+        self.carried = Some(Carried::write(&self.store.directory, carried)?);
+        Ok(())
     }
 
-    fn fill_index(&self, shard: ShardId, published: &[Published]) {
-        let shared = self.store.shard_or_new(shard);
+    /// The rows of one base segment: durable, and in the index of a shard that nobody may read yet.
+    fn publish(&self, output: Output) -> Result<(), InstallError> {
+        if self.store.synced_through() < self.begun_in_group {
+            output.abandon();
+            return Err(InstallError::NotDurable);
+        }
+        let sealed = self.store.seal(output)?;
+        // The shard must not begin anew in between, nor compaction take the segment for a dead one.
+        let _alone = self.store.keeper.lock();
+        let published = self.store.add_sealed(sealed);
+        let shared = self.store.shard_or_new(self.shard);
+        self.must_be_current(&shared.rows.read())?;
+        self.fill_index(&shared, &published);
+        Ok(())
+    }
+
+    fn must_be_current(&self, rows: &Rows) -> Result<(), InstallError> {
+        let state = &rows.state;
+        let is_current =
+            state.condition == Condition::Installing && state.begun_in_group == self.begun_in_group;
+        is_current.then_some(()).ok_or(InstallError::Superseded)
+    }
+
+    fn fill_index(&self, shared: &Shard, Published { body, rows }: &Published) {
         let before = shared.rows.read().index.bytes() as u64;
-        for Published { body, rows } in published {
-            for few in rows.chunks(ROWS_PER_LOCK) {
-                let mut guard = shared.rows.write();
-                for Moved { row, .. } in few {
-                    let row = HintRow {
-                        place: row.place.in_slot(body.slot),
-                        ..*row
-                    };
-                    let others = guard.index.find(row.hash);
-                    if others
-                        .iter()
-                        .any(|other| other.order.view() == row.order.view())
-                    {
-                        guard.shared_hashes.insert(row.hash);
-                    }
-                    self.store.bodies.account(None, Some(row.place));
-                    guard.index.insert(row.entry());
+        for few in rows.chunks(ROWS_PER_LOCK) {
+            let mut guard = shared.rows.write();
+            for Moved { row, .. } in few {
+                let row = HintRow {
+                    place: row.place.in_slot(body.slot),
+                    ..*row
+                };
+                let others = guard.index.find(row.hash);
+                if others
+                    .iter()
+                    .any(|other| other.order.view() == row.order.view())
+                {
+                    guard.shared_hashes.insert(row.hash);
                 }
+                self.store.bodies.account(None, Some(row.place));
+                guard.index.insert(row.entry());
             }
         }
         self.store
             .note_index_bytes(before, shared.rows.read().index.bytes() as u64);
+    }
+}
+
+impl Drop for Install {
+    fn drop(&mut self) {
+        if let Some(output) = self.output.take() {
+            output.abandon();
+        }
     }
 }

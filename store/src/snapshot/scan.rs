@@ -5,8 +5,7 @@ use crate::{
     body::Body,
     index::Cursor,
     place::Place,
-    recover::window_start,
-    state::{Condition, RecentRequest},
+    state::{Condition, ShardState},
     store::Store,
 };
 use bytes::Bytes;
@@ -41,19 +40,15 @@ pub struct SnapshotReader {
 }
 
 enum Stage {
-    Header(Vec<RecentRequest>),
+    Header,
     Rows(Cursor),
     LastRows,
     Done,
 }
 
 impl Store {
-    /// Begins a snapshot of `shard`. `requests`: those of the window, which its replication knows.
-    pub fn snapshot(
-        self: &Arc<Self>,
-        shard: ShardId,
-        requests: Vec<RecentRequest>,
-    ) -> Result<SnapshotReader, SnapshotError> {
+    /// Begins a snapshot of `shard`.
+    pub fn snapshot(self: &Arc<Self>, shard: ShardId) -> Result<SnapshotReader, SnapshotError> {
         let state = self
             .state(shard)
             .filter(|state| state.condition == Condition::Whole);
@@ -62,7 +57,7 @@ impl Store {
             store: Arc::clone(self),
             shard,
             begun_in_group,
-            stage: Stage::Header(requests),
+            stage: Stage::Header,
             found: VecDeque::new(),
             rows: 0,
             checksum: 0,
@@ -74,13 +69,11 @@ impl SnapshotReader {
     /// The next chunk, of about `bytes`; none after the trailer.
     pub fn next_chunk(&mut self, bytes: usize) -> Result<Option<Bytes>, SnapshotError> {
         let chunk = match &mut self.stage {
-            Stage::Header(requests) => {
-                let requests = std::mem::take(requests);
+            Stage::Header => {
                 self.stage = Stage::Rows(Cursor::default());
-                let mut state = self.store.state(self.shard).unwrap_or_default();
-                state.requests.extend(requests);
-                state.trim_requests(window_start(self.store.largest_hlc()));
-                chunk::header(self.shard, &state)
+                let state = self.store.state(self.shard).unwrap_or_default();
+                let carried = None;
+                chunk::header(self.shard, &ShardState { carried, ..state })
             }
             Stage::Rows(_) | Stage::LastRows => match self.next_rows(bytes)? {
                 Some(rows) => rows,

@@ -79,7 +79,7 @@ fn apply(store: &Store, shard: &Shard, entries: &[PendingEntry]) {
         for row in rows {
             guard.apply(row, &store.bodies, &has_key);
         }
-        guard.state.note_commit(&entry.header);
+        guard.state.note_commit(&entry.header, entry.start());
     }
     let after = guard.index.bytes() as u64;
     drop(guard);

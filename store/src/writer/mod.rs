@@ -11,7 +11,6 @@ use crate::{
     body::{Body, Facts},
     error::CutError,
     pending::Pending,
-    recover::window_start,
     segment::{self, LogWriter, WriteError},
     settings::GROUP_BYTES,
     state::{LogEnd, ShardState, StateRecord},
@@ -209,12 +208,10 @@ impl Writer {
             .store
             .shard(shard)
             .map(|shard| shard.rows.read().state.clone());
-        let mut state = ShardState {
+        ShardState {
             last: self.last(shard),
             ..state.unwrap_or_default()
-        };
-        state.trim_requests(window_start(self.store.largest_hlc()));
-        state
+        }
     }
 
     /// The entries that each segment begins with.

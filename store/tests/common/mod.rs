@@ -278,7 +278,7 @@ pub fn hinted(disk: &FaultDisk) -> (Arc<Store>, Writer) {
 }
 
 pub fn chunks(store: &Arc<Store>, bytes: usize) -> Vec<Bytes> {
-    let mut reader = store.snapshot(S, Vec::new()).unwrap();
+    let mut reader = store.snapshot(S).unwrap();
     let mut chunks = Vec::new();
     while let Some(chunk) = reader.next_chunk(bytes).unwrap() {
         chunks.push(chunk);
@@ -286,10 +286,13 @@ pub fn chunks(store: &Arc<Store>, bytes: usize) -> Vec<Bytes> {
     chunks
 }
 
+/// What replication has a snapshot carry, as far as the store knows.
+pub const CARRIED: &[u8] = b"what replication knows";
+
 pub fn install(writer: &mut Writer, chunks: &[Bytes]) -> store::Installed {
     let mut install = writer.begin_install(S).unwrap();
-    chunks
-        .iter()
-        .for_each(|chunk| writer.install(&mut install, chunk).unwrap());
+    writer.sync().unwrap();
+    chunks.iter().for_each(|chunk| install.take(chunk).unwrap());
+    install.seal(CARRIED).unwrap();
     writer.finish_install(install).unwrap()
 }
