@@ -83,6 +83,11 @@ impl Closes {
         Some(Micros(age + age / 1_000 + 1))
     }
 
+    /// Whether everything of some instant is here.
+    pub(crate) const fn is_ever_complete(&self) -> bool {
+        self.complete_at.is_some()
+    }
+
     /// Rows may be older than what was said: a snapshot replaces them.
     pub(crate) fn forget(&mut self) {
         self.complete_at = None;

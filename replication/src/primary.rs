@@ -147,7 +147,8 @@ impl Primary {
         event: Event,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Broken> {
-        if self.opened_at.is_none() {
+        // A damaged log is not built on, should nobody else have been left to lead.
+        if self.opened_at.is_none() && !core.damaged {
             self.open(core, ctx, effects)?;
         }
         match event {

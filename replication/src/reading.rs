@@ -7,6 +7,7 @@ use crate::{
     closes::Close,
     configuration::{Configuration, Fence},
     context::Micros,
+    core::Loading,
     entry::Mark,
     replica::{Replica, RoleName},
     requests::Key,
@@ -47,14 +48,22 @@ impl Replica {
     }
 
     /// Whether lookups may be answered: rows of a snapshot are torn until its scan's end is applied,
-    /// and a damaged store leaves the set before it answers.
+    /// a damaged store leaves the set before it answers, and a joiner that has not come up to its
+    /// primary once would call rows absent that it merely lacks.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         let base = self.core.log.base();
         self.core.loading.is_none()
             && !self.core.damaged
             && self.role() != RoleName::Stopped
+            && (self.role() != RoleName::Joining || self.core.closes.is_ever_complete())
             && base.committed.position >= base.serves_from
+    }
+
+    /// Whether it waits for the end of that snapshot.
+    #[must_use]
+    pub fn is_loading(&self, fence: Fence, session: u32) -> bool {
+        self.core.loading == Some(Loading { fence, session })
     }
 
     /// Whether its store lost something. The controller replaces such a primary; such a backup leaves

@@ -1,12 +1,15 @@
 //! Joining by a snapshot: when a log may be dropped, and when rows may be read.
 
 use super::harness::{
-    Bench, acks, appended, bodies, configuration, entries, entry, fence, mark, member,
+    Bench, WALL, acks, appended, bodies, configuration, entries, entry, fence, mark, member, round,
 };
-use proto::id::{BootId, Incarnation, Position};
+use proto::{
+    hlc::Hlc,
+    id::{BootId, Incarnation, Position},
+};
 use replication::{
-    Base, Effect, Event, Fence, RoleName,
-    message::{Append, Body},
+    Base, Effect, Event, Fence, Micros, RoleName,
+    message::{Append, Body, Echo},
 };
 
 /// A joiner of node 2 in epoch 2.
@@ -102,16 +105,18 @@ fn rows_of_a_snapshot_are_served_past_its_scans_end() {
         panic!("{effects:?}");
     };
     assert_eq!((mismatch.resume, mismatch.session), (Position(41), 1));
+    bench.configure(configuration(3, 2, &[1, 2]));
+    assert_eq!(bench.replica.role(), RoleName::Backup);
     assert!(
         !bench.replica.is_readable(),
         "entry 41 may be there in part"
     );
     bench.hear(
         2,
-        2,
+        3,
         Body::Append(Append {
             member: member(1),
-            session: 1,
+            session: 0,
             previous: mark(1, 40),
             entries: vec![entry(41, 2, 1)],
             committed: Position(41),
@@ -119,6 +124,37 @@ fn rows_of_a_snapshot_are_served_past_its_scans_end() {
         }),
     );
     bench.synced();
+    assert!(bench.replica.is_readable());
+}
+
+#[test]
+fn a_joiner_is_read_once_it_has_come_up_to_its_primary() {
+    let mut bench = joiner(0);
+    let committed = |closed_through| {
+        Body::Append(Append {
+            member: member(1),
+            session: 0,
+            previous: mark(0, 0),
+            entries: entries(2),
+            committed: Position(2),
+            closed_through,
+        })
+    };
+    bench.hear(2, 2, committed(0));
+    bench.synced();
+    assert_eq!(bench.committed(), 2);
+    assert!(!bench.replica.is_readable(), "there may be more rows");
+    let close = Body::Close {
+        member: member(1),
+        session: 0,
+        round: round(1, 2, Hlc::from_millis(WALL)),
+        echo: Some(Echo {
+            boot: BootId(1),
+            instant: Micros(5),
+        }),
+    };
+    bench.hear(2, 2, close);
+    bench.hear(2, 2, committed(1));
     assert!(bench.replica.is_readable());
 }
 

@@ -235,6 +235,17 @@ fn a_new_incarnation_starts_the_streams_anew_and_names_what_was_kept() {
 }
 
 #[test]
+fn a_damaged_replica_that_is_made_primary_builds_nothing_on_what_is_left() {
+    let mut bench = Bench::with_tail(Vec::new());
+    bench.step(Event::StoreDamaged);
+    let effects = bench.configure(configuration(2, 1, &[1, 2]));
+    assert!(appended(&effects).is_empty());
+    assert!(appended(&bench.pass(2_000)).is_empty());
+    let refused = bench.write(2, id(1), 1, 1);
+    assert!(matches!(refused[..], [Effect::Reply { .. }]));
+}
+
+#[test]
 fn a_damaged_primary_commits_nothing_and_is_not_heard_from() {
     let mut bench = primary(0, &[1, 2]);
     bench.write(2, id(1), 1, 1);
