@@ -41,6 +41,7 @@ mod metrics;
 mod readiness;
 mod running;
 pub mod single;
+mod snapshots;
 mod start;
 
 pub use founding::{Founded, InitError, init};

@@ -5,7 +5,7 @@ use super::{
     global::Global,
     reads::{Read, Reader, Wanted},
     region::RegionView,
-    shards::{Board, Standing},
+    shards::{self, Board, Standing},
 };
 use crate::components::{Clock, Components};
 use async_trait::async_trait;
@@ -97,15 +97,10 @@ impl Replicas {
     }
 
     fn head(&self, stream: Stream) -> Option<Head> {
-        let mark = self
-            .reader
-            .store()
-            .stream(stream.shard, (stream.origin, stream.placement))?;
-        Some(Head {
-            incarnation: mark.incarnation,
-            sequence: mark.sequence,
-            lineage: Vec::new(),
-        })
+        let (store, of_shard) = (self.reader.store(), (stream.origin, stream.placement));
+        let mark = store.stream(stream.shard, of_shard)?;
+        let start = store.start(stream.shard, of_shard);
+        Some(shards::head(&mark, start.as_deref()))
     }
 
     async fn read(&self, fetch: &Arc<Fetch>, wanted: Wanted) -> Read {

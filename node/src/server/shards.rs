@@ -9,11 +9,17 @@ pub mod message_codec;
 mod outbox;
 mod prepare;
 mod recovered;
+mod reporting;
 pub mod run;
+mod snapshots;
 mod standing;
 
 pub use board::{Board, Standing};
 pub use driver::{Driver, Parts, Place, Proposed};
 pub use input::{Input, PartAnswer, PartWrite, ShardReport};
 pub use outbox::Outbox;
-pub use recovered::of_store;
+pub use recovered::{Found, head, of_store};
+pub use snapshots::{Arrival, OpenSnapshot, SnapshotInput, SnapshotOrder};
+
+#[cfg(test)]
+mod tests;

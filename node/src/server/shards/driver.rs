@@ -4,9 +4,11 @@
 //! Parts of writes are taken by `admit`, effects carried out by `effects`, turns made by `run`.
 
 use super::{
-    board::{Board, Standing},
-    input::{Input, PartWrite, ShardReport},
+    board::Board,
+    input::{Input, PartWrite},
     outbox::Outbox,
+    recovered::Found,
+    snapshots::{SnapshotOrder, Snapshots},
 };
 use crate::{components::Now, server::hlc_bound::HlcBound};
 use proto::{
@@ -85,6 +87,7 @@ pub struct Driver {
     pub(super) unsynced: VecDeque<(u64, ShardId, Ticket)>,
     /// What is to be done next; an effect's own consequences come after all that was asked before.
     pub(super) work: VecDeque<(ShardId, Work)>,
+    pub(super) snapshots: Snapshots,
     is_working: bool,
     ticks: u64,
     pub(super) broken: Option<String>,
@@ -101,13 +104,15 @@ pub struct Parts {
     /// The bound's file.
     pub bound: HlcBound,
     /// What the store found of each shard.
-    pub recovered: BTreeMap<ShardId, replication::Recovered>,
+    pub recovered: Found,
     /// The definitions.
     pub catalog: Arc<Catalog>,
     /// Where messages to peers go.
     pub outbox: Outbox,
     /// Where proposals go.
     pub proposals: mpsc::UnboundedSender<Proposed>,
+    /// Where snapshots are ordered.
+    pub snapshots: mpsc::UnboundedSender<SnapshotOrder>,
     /// The time.
     pub now: Now,
     /// Where readers see how the shards stand.
@@ -129,6 +134,7 @@ impl Driver {
             catalog,
             outbox,
             proposals,
+            snapshots,
             now,
             board,
             planted,
@@ -156,13 +162,17 @@ impl Driver {
             max_future,
             unsynced: VecDeque::new(),
             work: VecDeque::new(),
+            snapshots: Snapshots::new(snapshots),
             is_working: false,
             ticks: 0,
             broken: None,
         };
         driver.learn(catalog);
-        for (shard, recovered) in recovered {
+        for (shard, recovered) in recovered.shards {
             driver.open(shard, recovered);
+        }
+        for shard in recovered.damaged {
+            driver.note_damaged(shard);
         }
         driver
     }
@@ -192,6 +202,16 @@ impl Driver {
         self.replicas.insert(shard, replica);
     }
 
+    /// Its core stays out of everything until a snapshot takes the place of what is left.
+    fn note_damaged(&mut self, shard: ShardId) {
+        tracing::error!(
+            %shard,
+            "the shard has lost on this disk what was durable, and waits for a copy from another replica; if \
+             there is none, keep the directory, restore the disk's content, and start again"
+        );
+        self.step(shard, Event::StoreDamaged);
+    }
+
     /// Takes one input.
     pub fn take(&mut self, input: Input, now: Now) {
         self.now = now;
@@ -204,6 +224,7 @@ impl Driver {
             Input::PeerDown(node) => self.tell_all(&Event::PeerDown(node)),
             Input::Synced(Ok(synced)) => self.synced(synced),
             Input::Synced(Err(fault)) => self.broken = Some(format!("the disk failed: {fault}")),
+            Input::Snapshot(input) => self.snapshot(input),
             Input::Tick => self.tick(),
             Input::Report(asker) => {
                 // An asker that went away is no fault.
@@ -282,22 +303,6 @@ impl Driver {
         }
     }
 
-    /// Tells readers how the shards stand.
-    fn publish(&self) {
-        let now = Micros(self.now.monotonic_micros());
-        let standing = |replica: &Replica| Standing {
-            role: replica.role(),
-            is_readable: replica.is_readable(),
-            complete_at: replica.age(now).map(|age| now.since(age)),
-        };
-        self.board.write(
-            self.replicas
-                .iter()
-                .map(|(shard, replica)| (*shard, standing(replica)))
-                .collect(),
-        );
-    }
-
     /// Newer definitions: what tombstones and floors go by.
     pub(super) fn learn(&mut self, catalog: Arc<Catalog>) {
         for known in catalog.views() {
@@ -315,11 +320,11 @@ impl Driver {
     }
 
     fn synced(&mut self, synced: store::segment::Synced) {
-        let through = synced.through;
+        let synced_group = synced.through;
         self.writer.note_synced(synced);
         let mut newest: BTreeMap<ShardId, Ticket> = BTreeMap::new();
         while let Some((group, shard, ticket)) = self.unsynced.front().copied() {
-            if group > through {
+            if group > synced_group {
                 break;
             }
             self.unsynced.pop_front();
@@ -328,6 +333,7 @@ impl Driver {
         for (shard, through) in newest {
             self.step(shard, Event::Durable { through });
         }
+        self.snapshots_synced(synced_group);
     }
 
     /// Steps one core, and carries out what it asks for and all that follows from that.
@@ -366,17 +372,6 @@ impl Driver {
         for effect in effects.into_iter().rev() {
             self.work.push_front((shard, Work::Effect(effect)));
         }
-    }
-
-    fn report(&self) -> Vec<ShardReport> {
-        let report = |(shard, replica): (&ShardId, &Replica)| ShardReport {
-            shard: *shard,
-            role: replica.role(),
-            fence: replica.fence(),
-            end: replica.log_end(),
-            committed: replica.committed(),
-        };
-        self.replicas.iter().map(report).collect()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Carrying out what a replica's core asks for. No decision is taken here.
 
-use super::driver::{Driver, Proposed};
+use super::{
+    driver::{Driver, Proposed},
+    snapshots::{Arrival, SnapshotOrder},
+};
 use crate::server::hlc_bound::{LOW, ROOM};
 use proto::{entry::EntryView, hlc::Hlc, id::ShardId, key::Key, schema::Schemas};
 use raft::registry::Catalog;
@@ -19,9 +22,9 @@ impl Driver {
                 Ok(())
             }
             Effect::StartEmpty { ticket } => {
-                self.writer
-                    .drop_shard(shard)
-                    .map_err(|error| error.to_string())?;
+                let install = self.writer.begin_install(shard);
+                let install = install.map_err(|error| error.to_string())?;
+                self.snapshots.note_emptied(shard, Box::new(install));
                 self.note_ticket(shard, ticket);
                 Ok(())
             }
@@ -50,9 +53,18 @@ impl Driver {
                 self.step(shard, Event::LogRead { peer, from, read });
                 Ok(())
             }
-            Effect::StartSnapshot { to, .. } => {
-                tracing::warn!(%shard, node = %to.node, "this release cannot bring a replica up by snapshot");
-                self.step(shard, Event::SnapshotEnded { peer: to });
+            Effect::StartSnapshot {
+                to,
+                boot,
+                fence,
+                session,
+            } => {
+                let arrival = Arrival {
+                    shard,
+                    fence,
+                    session,
+                };
+                self.snapshots.order(SnapshotOrder { arrival, to, boot });
                 Ok(())
             }
             Effect::Closed(_) => Ok(()),

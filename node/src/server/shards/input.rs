@@ -1,5 +1,6 @@
 //! What comes to a node's shards, from gateways, peers, the metadata and the disk.
 
+use super::snapshots::SnapshotInput;
 use gateway::write::writer::{WriteBatch, WritePart};
 use proto::{
     hlc::Hlc,
@@ -33,6 +34,8 @@ pub enum Input {
     PeerDown(NodeId),
     /// The disk took a batch, or failed for good.
     Synced(Result<store::segment::Synced, String>),
+    /// About a snapshot, from who sends or takes it.
+    Snapshot(SnapshotInput),
     /// Time passed.
     Tick,
     /// Somebody wants to know how things stand.

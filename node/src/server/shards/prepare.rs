@@ -322,4 +322,4 @@ fn replaces_whole(sent: &Row, schema: &RowSchema, standing: EventTime) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

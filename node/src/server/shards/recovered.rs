@@ -1,35 +1,60 @@
 //! What a store found when it opened, as replication wants it.
 
-use proto::id::{Incarnation, Position, RegionId, ShardId};
+use proto::{
+    codec::Malformed,
+    id::{Incarnation, Position, RegionId, ShardId},
+};
 use replication::{
     Base, Entry, Mark, Recovered,
+    codec::decode_base,
     requests::{RequestTable, Written},
-    streams::{Head, Heads},
+    streams::{Head, Heads, decode_lineage},
 };
 use std::collections::BTreeMap;
-use store::{LogRead, RecentRequest, RecoveredShard, ShardState, Store};
+use store::{LogRead, RecentRequest, RecoveredShard, ShardState, Store, StreamMark};
 
 /// How much of the log one read takes.
 const RUN_BYTES: usize = 4 << 20;
 
-/// The state and the tail of each shard that the store has. A shard that lost what was durable here
-/// must be copied from another replica, and this release has no way to do so: to begin it empty would
-/// lose the rest of it too.
+/// The shards of a store that was opened.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What each of them goes on from.
+    pub shards: BTreeMap<ShardId, Recovered>,
+    /// Those that have lost something which was durable here. What is left of them is not used: they
+    /// begin empty, out of the in-sync set, and are brought up from another replica.
+    pub damaged: Vec<ShardId>,
+}
+
+/// The state and the tail of each shard that the store has.
 pub fn of_store(
     store: &Store,
     recovered: BTreeMap<ShardId, RecoveredShard>,
     region: RegionId,
-) -> Result<BTreeMap<ShardId, Recovered>, String> {
-    let of_one = |(shard, found): (ShardId, RecoveredShard)| {
-        if found.needs_copy() {
-            return Err(format!(
-                "shard {shard} has lost on this disk what was durable, and there is no other copy to take it \
-                 from; keep the directory, restore the disk's content, and start again"
-            ));
-        }
-        Ok((shard, of_shard(store, shard, &found, region)?))
+) -> Result<Found, String> {
+    let mut found = Found::default();
+    for (shard, recovered) in recovered {
+        let of_shard = if recovered.needs_copy() {
+            found.damaged.push(shard);
+            damaged(&recovered)
+        } else {
+            of_shard(store, shard, &recovered, region)?
+        };
+        found.shards.insert(shard, of_shard);
+    }
+    Ok(found)
+}
+
+/// Nothing but its clock: promises outlive what was promised about.
+fn damaged(found: &RecoveredShard) -> Recovered {
+    let base = Base {
+        hlc: found.state.largest_hlc,
+        ..Base::default()
     };
-    recovered.into_iter().map(of_one).collect()
+    Recovered {
+        base,
+        tail: Vec::new(),
+    }
 }
 
 fn of_shard(
@@ -46,18 +71,28 @@ fn of_shard(
     let tail = tail
         .collect::<Result<_, _>>()
         .map_err(|error| format!("shard {shard}: {error}"))?;
+    let carried = carried(found).map_err(|error| format!("shard {shard}: {error}"))?;
     let base = Base {
         committed: Mark {
             epoch: state.commit.epoch,
             position: state.commit.position,
         },
-        incarnation: incarnation(state, region),
+        incarnation: incarnation(state, region).max(carried.incarnation),
         heads: heads(state, region),
-        requests: requests(store, shard, found)?,
-        hlc: state.largest_hlc,
-        ..Base::default()
+        requests: requests(store, shard, found, carried.requests)?,
+        hlc: state.largest_hlc.max(carried.hlc),
+        serves_from: carried.serves_from,
     };
     Ok(Recovered { base, tail })
+}
+
+/// What the snapshot said that the shard began from; all of it still counts, or was overtaken by what
+/// the log has since.
+fn carried(found: &RecoveredShard) -> Result<Base, Malformed> {
+    found
+        .carried
+        .as_ref()
+        .map_or(Ok(Base::default()), |carried| decode_base(carried))
 }
 
 /// The streams of this region; those of others are numbered by their origin.
@@ -65,15 +100,23 @@ fn heads(state: &ShardState, region: RegionId) -> Heads {
     let mut heads = Heads::default();
     for ((origin, placement), mark) in &state.streams {
         if *origin == region {
-            let head = Head {
-                incarnation: mark.incarnation,
-                sequence: mark.sequence,
-                lineage: Vec::new(),
-            };
-            heads.restore(*placement, head);
+            let start = state.starts.get(&(*origin, *placement));
+            heads.restore(*placement, head(mark, start.map(AsRef::as_ref)));
         }
     }
     heads
+}
+
+/// The head of a stream, of which the store keeps the mark and the extras of its last *start*.
+#[must_use]
+pub fn head(mark: &StreamMark, start: Option<&[u8]>) -> Head {
+    Head {
+        incarnation: mark.incarnation,
+        sequence: mark.sequence,
+        lineage: start
+            .and_then(|extras| decode_lineage(extras).ok())
+            .unwrap_or_default(),
+    }
 }
 
 /// A shard that has entries has opened an incarnation, the first if no stream names a later one.
@@ -89,10 +132,15 @@ fn incarnation(state: &ShardState, region: RegionId) -> Incarnation {
     named.max(Incarnation(u32::from(state.commit.position.0 > 0)))
 }
 
-/// The first answers of the requests carried out lately. Their entries are read in runs: to look each
-/// up by itself would read a segment's hints once for every entry in it.
-fn requests(store: &Store, shard: ShardId, found: &RecoveredShard) -> Result<RequestTable, String> {
-    let mut table = RequestTable::default();
+/// The first answers of the requests carried out lately: those that came with a snapshot, and those
+/// whose entries are in this log. Entries are read in runs: to look each up by itself would read a
+/// segment's hints once for every entry in it.
+fn requests(
+    store: &Store,
+    shard: ShardId,
+    found: &RecoveredShard,
+    mut table: RequestTable,
+) -> Result<RequestTable, String> {
     let committed = found
         .requests
         .iter()
@@ -125,5 +173,6 @@ fn requests(store: &Store, shard: ShardId, found: &RecoveredShard) -> Result<Req
         // Of an entry that is gone the first answer is not known any more.
         wanted.remove(&first);
     }
+    table.prune(found.state.largest_hlc);
     Ok(table)
 }

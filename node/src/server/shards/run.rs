@@ -95,7 +95,7 @@ fn on_threads(
         .expect("a process can start a thread");
 }
 
-async fn inline(
+pub(super) async fn inline(
     mut driver: Driver,
     mut inputs: mpsc::Receiver<Input>,
     clock: Arc<dyn Clock>,

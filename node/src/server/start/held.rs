@@ -12,6 +12,7 @@ use crate::{
         regional::{REPORTS_QUEUED, Regional},
         running::Background,
         shards::{self, Board, Driver, Input, Outbox, Parts, Place, Proposed},
+        snapshots,
     },
     settings::NodeSettings,
 };
@@ -48,6 +49,10 @@ pub(super) fn hold_shards(
     } = peering;
     let (store, writer, recovered) = files.store;
     let (proposals, proposed) = mpsc::unbounded_channel();
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let (own_mesh, own_inputs) = (Arc::clone(&mesh), inputs.clone());
+    let sending = snapshots::start(own_mesh, &peers, own_inputs, ordered, components.place);
+    background.spawn(sending);
     let board = Board::default();
     let driver = Driver::new(Parts {
         place: Place {
@@ -64,20 +69,12 @@ pub(super) fn hold_shards(
         catalog: global.catalog(),
         outbox: Outbox::new(Arc::clone(&mesh)),
         proposals,
+        snapshots: orders,
         now: components.clock.now(),
         board: board.clone(),
         planted: components.planted,
     });
-    let (ended, end) = watch::channel(None);
-    let tell = move |fault: Option<String>| drop(ended.send(Some(fault)));
-    shards::run::start(
-        driver,
-        (inputs.clone(), queue),
-        Arc::clone(&components.clock),
-        components.place,
-        tell,
-    );
-    background.spawn(shards::run::tick(inputs.clone()));
+    let end = run(driver, (inputs.clone(), queue), components, background);
     background.keep_store(Arc::clone(&store), board.clone(), components.place);
     let placements = place(
         components,
@@ -100,6 +97,26 @@ pub(super) fn hold_shards(
         region,
         end,
     })
+}
+
+/// Starts the driver and what wakes it; says when it ends and why.
+fn run(
+    driver: Driver,
+    (inputs, queue): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+    components: &Components,
+    background: &mut Background,
+) -> watch::Receiver<Option<Option<String>>> {
+    let (ended, end) = watch::channel(None);
+    let tell = move |fault: Option<String>| drop(ended.send(Some(fault)));
+    background.spawn(shards::run::tick(inputs.clone()));
+    shards::run::start(
+        driver,
+        (inputs, queue),
+        Arc::clone(&components.clock),
+        components.place,
+        tell,
+    );
+    end
 }
 
 /// Drives the region's placement: what is in it goes to the shards, and what they want to it.

@@ -21,7 +21,8 @@ views:
   - { name: counts, entity: customer, features: [{ name: n, type: int64, combine: sum }] }
 ";
 
-fn catalog() -> Catalog {
+/// A registry with three views of one entity.
+pub fn catalog() -> Catalog {
     let mut registry = Registry::default();
     let region = region::RegionSettings {
         name: "eu".parse().unwrap(),
@@ -104,8 +105,19 @@ fn view(catalog: &Catalog, name: &str) -> ViewId {
 }
 
 fn sent(catalog: &Catalog, name: &str, event_micros: u64, change: Change) -> WriteRow {
+    row(catalog, name, 7, event_micros, change)
+}
+
+/// A row of customer `number`.
+pub fn row(
+    catalog: &Catalog,
+    name: &str,
+    number: i64,
+    event_micros: u64,
+    change: Change,
+) -> WriteRow {
     let mut key = Key::new();
-    key.push_number(7).unwrap();
+    key.push_number(number).unwrap();
     WriteRow {
         write: 0,
         row: 0,
@@ -118,7 +130,8 @@ fn sent(catalog: &Catalog, name: &str, event_micros: u64, change: Change) -> Wri
     }
 }
 
-fn set(cells: &[(u16, i64)]) -> Change {
+/// Sets features by their ids.
+pub fn set(cells: &[(u16, i64)]) -> Change {
     let cell = |(feature, value): &(u16, i64)| {
         (
             FeatureId(*feature),

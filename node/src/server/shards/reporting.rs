@@ -1,0 +1,35 @@
+//! What the log's thread tells others about its shards: readers by the board, the controller by
+//! reports.
+
+use super::{board::Standing, driver::Driver, input::ShardReport};
+use proto::id::ShardId;
+use replication::{Micros, Replica};
+
+impl Driver {
+    /// Tells readers how the shards stand.
+    pub(super) fn publish(&self) {
+        let now = Micros(self.now.monotonic_micros());
+        let standing = |replica: &Replica| Standing {
+            role: replica.role(),
+            is_readable: replica.is_readable(),
+            complete_at: replica.age(now).map(|age| now.since(age)),
+        };
+        self.board.write(
+            self.replicas
+                .iter()
+                .map(|(shard, replica)| (*shard, standing(replica)))
+                .collect(),
+        );
+    }
+
+    pub(super) fn report(&self) -> Vec<ShardReport> {
+        let report = |(shard, replica): (&ShardId, &Replica)| ShardReport {
+            shard: *shard,
+            role: replica.role(),
+            fence: replica.fence(),
+            end: replica.log_end(),
+            committed: replica.committed(),
+        };
+        self.replicas.iter().map(report).collect()
+    }
+}

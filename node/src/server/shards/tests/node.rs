@@ -1,0 +1,225 @@
+//! One node of the test world: its disk, and what runs on it.
+
+use super::{region::Region, wire::Wire};
+use crate::{
+    components::{Clock, Network, Now},
+    peer::{self, Me, Membership, Mesh},
+    server::{
+        hlc_bound::HlcBound,
+        peers::{Groups, Peers},
+        shards::{
+            Board, Driver, Input, Outbox, Parts, Place, of_store, prepare::tests::catalog, run,
+        },
+        snapshots,
+    },
+};
+use parking_lot::Mutex;
+use proto::{
+    hlc::Clock as HlcClock,
+    id::{BootId, ClusterId, NodeId, RegionId, ShardId, StoreId},
+};
+use raft::group::Blocking;
+use replication::{Member, planted::Planted};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use store::{Settings, SnapshotChunk, Store, disk::FaultDisk};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
+/// The one shard of these tests.
+pub const SHARD: ShardId = ShardId(0);
+/// Where wall clocks begin.
+pub const NOW_MILLIS: u64 = 1_795_000_000_000;
+
+/// Time of the test's runtime; the wall clock may be moved on.
+#[derive(Clone)]
+pub struct TestClock {
+    start: Instant,
+    ahead: Arc<Mutex<Duration>>,
+}
+
+impl TestClock {
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            ahead: Arc::default(),
+        }
+    }
+
+    pub fn move_on(&self, span: Duration) {
+        *self.ahead.lock() += span;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        let passed = self.start.elapsed();
+        let wall = Duration::from_millis(NOW_MILLIS) + passed + *self.ahead.lock();
+        Now {
+            monotonic: Duration::from_secs(100) + passed,
+            wall_micros: wall.as_micros() as u64,
+        }
+    }
+}
+
+/// What runs of a node.
+pub struct Alive {
+    pub inputs: mpsc::Sender<Input>,
+    pub store: Arc<Store>,
+    pub board: Board,
+    _tasks: JoinSet<()>,
+}
+
+pub struct Node {
+    pub id: NodeId,
+    pub disk: FaultDisk,
+    pub store_id: StoreId,
+    pub boot: BootId,
+    pub alive: Option<Alive>,
+    wire: Wire,
+    clock: TestClock,
+}
+
+impl Node {
+    pub fn new(id: u64, wire: &Wire, clock: &TestClock) -> Self {
+        Self {
+            id: NodeId(id),
+            disk: FaultDisk::new(id),
+            store_id: StoreId(id * 10),
+            boot: BootId(id * 100),
+            alive: None,
+            wire: wire.of(&address(NodeId(id)).to_string()),
+            clock: clock.clone(),
+        }
+    }
+
+    pub fn member(&self) -> Member {
+        Member {
+            node: self.id,
+            store: self.store_id,
+            boot: None,
+        }
+    }
+
+    pub fn alive(&self) -> &Alive {
+        self.alive.as_ref().expect("the node runs")
+    }
+
+    /// Starts what a node starts of its shards.
+    pub async fn start(&mut self, region: &Region) {
+        self.boot = BootId(self.boot.0 + 1);
+        let disk: Arc<dyn store::disk::Disk> = Arc::new(self.disk.clone());
+        let (store, writer, recovered) = Store::open(Arc::clone(&disk), settings()).unwrap();
+        let (bound, start) = HlcBound::open(disk).unwrap();
+        let mut hlc = HlcClock::starting_at(start);
+        hlc.observe(store.largest_hlc());
+        let cluster = Membership::default();
+        cluster.join(ClusterId(1));
+        let me = Me {
+            cluster,
+            node: self.id,
+            boot: self.boot,
+        };
+        let (inputs, queue) = mpsc::channel(run::QUEUE_INPUTS);
+        let peers = Arc::new(Peers::new(Arc::new(Groups::default()), inputs.clone()));
+        let network: Arc<dyn Network> = Arc::new(self.wire.clone());
+        let mesh = Arc::new(Mesh::new(me.clone(), Arc::clone(&network), peers.clone()));
+        mesh.know(
+            (1..=3)
+                .map(|id| (NodeId(id), address(NodeId(id)).to_string()))
+                .collect::<BTreeMap<_, _>>(),
+        );
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (proposals, proposed) = mpsc::unbounded_channel();
+        let place = Blocking::Inline;
+        let sending = snapshots::start(Arc::clone(&mesh), &peers, inputs.clone(), ordered, place);
+        let board = Board::default();
+        let region_id = RegionId(1);
+        let driver = Driver::new(Parts {
+            place: Place {
+                region: region_id,
+                node: self.id,
+                store: self.store_id,
+                boot: self.boot,
+            },
+            writer,
+            clock: hlc,
+            bound,
+            recovered: of_store(&store, recovered.shards, region_id).unwrap(),
+            catalog: Arc::new(catalog()),
+            outbox: Outbox::new(mesh),
+            proposals,
+            snapshots: orders,
+            now: self.clock.now(),
+            board: board.clone(),
+            planted: Planted::NONE,
+        });
+        let listener = network.listen(address(self.id)).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { drop(peer::serve(listener, me, peers).await) });
+        tasks.spawn(sending);
+        tasks.spawn(run::inline(driver, queue, clock, |_| {}));
+        tasks.spawn(run::tick(inputs.clone()));
+        tasks.spawn(region.clone().propose_all(proposed));
+        region.follow(self.id, inputs.clone()).await;
+        self.alive = Some(Alive {
+            inputs,
+            store,
+            board,
+            _tasks: tasks,
+        });
+    }
+
+    /// The machine loses power.
+    pub fn crash(&mut self) {
+        self.stop();
+        self.disk.crash();
+    }
+
+    fn stop(&mut self) {
+        self.wire.cut(&address(self.id).to_string());
+        self.alive = None;
+        self.disk.clear_faults();
+    }
+
+    /// An empty disk takes the place of the old one.
+    pub fn wipe(&mut self) {
+        self.stop();
+        self.store_id = StoreId(self.store_id.0 + 1);
+        self.disk = FaultDisk::new(self.store_id.0);
+    }
+
+    /// All rows of the shard as they lie in the store, by hash.
+    pub fn rows(&self) -> BTreeMap<u64, Vec<u8>> {
+        let mut rows = BTreeMap::new();
+        let Ok(mut reader) = self.alive().store.snapshot(SHARD) else {
+            return rows;
+        };
+        while let Some(chunk) = reader.next_chunk(1 << 20).unwrap() {
+            if let SnapshotChunk::Rows(of_chunk) = SnapshotChunk::parse(&chunk).unwrap() {
+                let found = of_chunk.iter().map(|row| row.unwrap());
+                rows.extend(found.map(|(hash, record)| (hash, record.bytes().to_vec())));
+            }
+        }
+        rows
+    }
+
+    /// Has the store do all its upkeep.
+    pub fn keep(&self) {
+        let store = &self.alive().store;
+        while store.hint_step().unwrap() {}
+        while !store.compact_step(1 << 20).unwrap().is_idle {}
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        segment_bytes: 64 << 10,
+        spares: 1,
+        tail_bytes: 4 << 10,
+        ..Settings::default()
+    }
+}
+
+fn address(node: NodeId) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, node.0 as u8], 6572))
+}

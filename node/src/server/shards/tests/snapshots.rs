@@ -1,0 +1,99 @@
+//! Replicas that only a snapshot brings up, with either side dying at each step of it.
+
+use super::{
+    node::{Node, SHARD},
+    world::World,
+};
+use replication::RoleName;
+use std::time::Duration;
+use store::{LogRead, disk::Fault};
+use tokio::time::sleep;
+
+const CUSTOMERS: i64 = 1_500;
+
+/// A world whose second node must be brought up by snapshot, which has just been invited.
+async fn invited() -> World {
+    let mut world = World::new(1).await;
+    world.forget_log(CUSTOMERS).await;
+    let members: Vec<_> = world.nodes[..2].iter().map(Node::member).collect();
+    world.region.place(&members).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_joiner_beyond_the_log_is_brought_up_by_snapshot_under_writes() {
+    let mut world = invited().await;
+    for first in (0..CUSTOMERS).step_by(10) {
+        let batch = world.batch(first..first + 10);
+        world.send(&batch).await;
+        sleep(Duration::from_millis(3)).await;
+    }
+    world.settle().await;
+    assert_eq!(world.role(1), Some(RoleName::Backup));
+    assert_eq!(world.nodes[1].rows().len(), CUSTOMERS as usize);
+    let files = world.nodes[1].disk.files();
+    assert!(files.iter().any(|(name, _)| name.ends_with(".carried")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_joiner_that_loses_power_anywhere_in_a_snapshot_is_brought_up_by_the_next() {
+    let mut world = invited().await;
+    let mut ends = 0;
+    for at in 0.. {
+        world.nodes[1].wipe();
+        world.start(1).await;
+        let disk = world.nodes[1].disk.clone();
+        disk.fail_change(disk.changes() + at, Fault::PowerLoss);
+        let members = [world.nodes[0].member(), world.nodes[1].member()];
+        world.region.place(&members).await;
+        sleep(Duration::from_secs(3)).await;
+        let joined = world.nodes[1].member();
+        let is_whole = world.region.configuration().in_sync.contains(&joined);
+        world.nodes[1].crash();
+        world.start(1).await;
+        world.settle().await;
+        assert_eq!(world.nodes[1].rows().len(), CUSTOMERS as usize, "at {at}");
+        ends += usize::from(is_whole);
+        if ends == 3 {
+            assert!(at > 20, "a snapshot takes more steps than {at}");
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_dies_anywhere_in_a_snapshot_sends_another_one_after_it() {
+    for at in 0..24 {
+        let mut world = invited().await;
+        sleep(Duration::from_millis(at * 10)).await;
+        world.nodes[0].crash();
+        sleep(Duration::from_millis(300)).await;
+        world.start(0).await;
+        world.settle().await;
+        assert_eq!(world.nodes[1].rows().len(), CUSTOMERS as usize, "at {at}");
+        assert_eq!(world.role(1), Some(RoleName::Backup), "at {at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_known_to_a_replica_from_a_snapshot_also_after_its_restart() {
+    let mut world = World::new(1).await;
+    world.forget_log(CUSTOMERS).await;
+    let batch = world.batch(0..3);
+    let first = world.send(&batch).await;
+    let members: Vec<_> = world.nodes[..2].iter().map(Node::member).collect();
+    world.region.place(&members).await;
+    world.settle().await;
+    let store = &world.nodes[1].alive().store;
+    let entry = store.read_log(SHARD, first.position, 1).unwrap();
+    assert_eq!(
+        entry,
+        LogRead::Gone,
+        "it knows the answer from the snapshot"
+    );
+    world.promote(1).await;
+    assert_eq!(world.send(&batch).await, first, "after a failover");
+    world.nodes[1].crash();
+    world.start(1).await;
+    assert_eq!(world.send(&batch).await, first, "after a restart too");
+}

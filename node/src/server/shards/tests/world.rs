@@ -1,0 +1,191 @@
+//! Three nodes and a client.
+
+use super::{
+    node::{NOW_MILLIS, Node, SHARD, TestClock},
+    region::Region,
+    wire::Wire,
+};
+use crate::{
+    components::Clock,
+    server::shards::{
+        Input, PartAnswer, PartWrite,
+        prepare::tests::{catalog, row, set},
+    },
+};
+use bytes::Bytes;
+use gateway::{
+    edge::Deadline,
+    write::writer::{Ack, WriteBatch, WritePart},
+};
+use proto::{
+    hlc::Hlc,
+    id::{NodeId, PlacementId, ProjectId, RegionId, Revision},
+    request::{RequestId, RequestPart},
+};
+use raft::registry::Catalog;
+use replication::{Primary, RoleName, requests::Written};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+pub struct World {
+    pub nodes: Vec<Node>,
+    pub region: Region,
+    pub clock: TestClock,
+    catalog: Arc<Catalog>,
+    requests: u64,
+    writes: i64,
+}
+
+impl World {
+    /// Three nodes of which the first `copies` hold the shard.
+    pub async fn new(copies: usize) -> Self {
+        let (wire, clock) = (Wire::new(), TestClock::new());
+        let mut nodes: Vec<Node> = (1..=3).map(|id| Node::new(id, &wire, &clock)).collect();
+        let in_sync: Vec<_> = nodes[..copies].iter().map(Node::member).collect();
+        let boot = proto::id::BootId(nodes[0].boot.0 + 1);
+        let region = Region::new(&in_sync, boot);
+        for node in &mut nodes {
+            node.start(&region).await;
+        }
+        Self {
+            nodes,
+            region,
+            clock,
+            catalog: Arc::new(catalog()),
+            requests: 0,
+            writes: 0,
+        }
+    }
+
+    pub async fn start(&mut self, at: usize) {
+        let region = self.region.clone();
+        self.nodes[at].start(&region).await;
+    }
+
+    /// Where the present primary is.
+    pub fn primary(&self) -> usize {
+        (self.region.configuration().primary.node.0 - 1) as usize
+    }
+
+    pub async fn promote(&self, at: usize) {
+        let node = &self.nodes[at];
+        let (id, boot) = (node.id, node.boot);
+        self.region.promote(Primary { node: id, boot }).await;
+    }
+
+    /// Makes a request of one part that sets one feature of some customers to a new value.
+    pub fn batch(&mut self, customers: std::ops::Range<i64>) -> Arc<WriteBatch> {
+        self.requests += 1;
+        self.writes += 1;
+        let event_micros = NOW_MILLIS * 1_000 + self.writes as u64;
+        let of = |number| {
+            let value = set(&[(1, self.writes), (2, number)]);
+            row(&self.catalog, "facts", number, event_micros, value)
+        };
+        let part = WritePart {
+            shard: SHARD,
+            placement: PlacementId(0),
+            part: RequestPart(0),
+            rows: customers.map(of).collect(),
+        };
+        Arc::new(WriteBatch {
+            project: ProjectId(1),
+            revision: Revision(1),
+            id: RequestId::make(self.clock.now().wall_millis(), u128::from(self.requests)),
+            ack: Ack::Region,
+            token: Bytes::new(),
+            slot: RegionId(1),
+            deadline: Deadline(u64::MAX),
+            parts: vec![part],
+        })
+    }
+
+    /// Sends a request to the primary until it is answered.
+    pub async fn send(&self, batch: &Arc<WriteBatch>) -> Written {
+        for _ in 0..400 {
+            let (reply, answer) = oneshot::channel();
+            let write = PartWrite {
+                batch: Arc::clone(batch),
+                place: 0,
+                fence: self.region.configuration().fence,
+                follows: Hlc::ZERO,
+                reply,
+            };
+            if let Some(alive) = &self.nodes[self.primary()].alive {
+                let _ = alive.inputs.send(Input::Write(write)).await;
+                let answered = timeout(Duration::from_secs(2), answer).await;
+                if let Ok(Ok(PartAnswer::Written { written, .. })) = answered {
+                    return written;
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("a write was not taken: {:?}", self.region.configuration());
+    }
+
+    /// Writes all customers below `count` anew, a hundred at a time.
+    pub async fn write_all(&mut self, count: i64) {
+        for first in (0..count).step_by(100) {
+            let batch = self.batch(first..(first + 100).min(count));
+            self.send(&batch).await;
+        }
+    }
+
+    /// Has the primary's log begin so late that only a snapshot brings a new replica up.
+    pub async fn forget_log(&mut self, count: i64) {
+        self.write_all(count).await;
+        self.clock.move_on(Duration::from_mins(11));
+        self.write_all(count).await;
+        sleep(Duration::from_secs(2)).await;
+        let primary = self.primary();
+        let store = Arc::clone(&self.nodes[primary].alive().store);
+        for _ in 0..20 {
+            self.nodes[primary].keep();
+            sleep(Duration::from_secs(2)).await;
+        }
+        let first = store.read_log(SHARD, proto::id::Position(1), 1).unwrap();
+        assert!(
+            matches!(first, store::LogRead::Gone),
+            "the log still begins at its begin"
+        );
+    }
+
+    /// Waits until all placed replicas are in sync and equal.
+    pub async fn settle(&self) {
+        let placed = self.region.configuration();
+        for _ in 0..1_200 {
+            sleep(Duration::from_millis(100)).await;
+            let now = self.region.configuration();
+            if now.joining.is_empty() && self.are_equal() {
+                return;
+            }
+        }
+        let roles: Vec<_> = (0..3).map(|at| self.role(at)).collect();
+        panic!("it did not settle: {placed:?} {roles:?}");
+    }
+
+    fn are_equal(&self) -> bool {
+        let of = |node: NodeId| {
+            let node = &self.nodes[(node.0 - 1) as usize];
+            let standing = node.alive.as_ref()?.board.read().get(&SHARD).copied()?;
+            standing
+                .is_readable
+                .then(|| (node.alive().store.applied(SHARD), node.rows()))
+        };
+        let configuration = self.region.configuration();
+        let first = of(configuration.primary.node);
+        first.is_some()
+            && configuration
+                .in_sync
+                .iter()
+                .all(|member| of(member.node) == first)
+    }
+
+    pub fn role(&self, at: usize) -> Option<RoleName> {
+        let alive = self.nodes[at].alive.as_ref()?;
+        alive.board.read().get(&SHARD).map(|standing| standing.role)
+    }
+}
