@@ -39,6 +39,7 @@ impl Backup {
             | Event::PeerUp(_)
             | Event::PeerDown(_)
             | Event::StoreDamaged
+            | Event::RowsDamaged
             | Event::Tick => {}
         }
         Ok(())

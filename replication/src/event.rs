@@ -71,6 +71,9 @@ pub enum Event {
     PeerDown(NodeId),
     /// The store cut, quarantined or failed to sync something of this shard.
     StoreDamaged,
+    /// Single rows of this shard cannot be read as they were written. Where another member has them it
+    /// counts as [`Event::StoreDamaged`]; the last one goes on with what it has.
+    RowsDamaged,
     /// Time passed; due at least every 50 ms.
     Tick,
 }

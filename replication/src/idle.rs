@@ -40,7 +40,8 @@ impl Idle {
             | Event::SnapshotAborted
             | Event::PeerUp(_)
             | Event::PeerDown(_)
-            | Event::StoreDamaged => {}
+            | Event::StoreDamaged
+            | Event::RowsDamaged => {}
         }
     }
 

@@ -64,6 +64,7 @@ impl Joining {
             | Event::SnapshotAborted
             | Event::PeerUp(_)
             | Event::PeerDown(_)
+            | Event::RowsDamaged
             | Event::Tick => {}
         }
         Ok(())

@@ -169,6 +169,7 @@ impl Primary {
             Event::Configuration(_)
             | Event::ClockRaised
             | Event::StoreDamaged
+            | Event::RowsDamaged
             | Event::SnapshotBegun { .. }
             | Event::SnapshotInstalled { .. }
             | Event::SnapshotAborted => {}

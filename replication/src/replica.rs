@@ -141,11 +141,19 @@ impl Replica {
                 Ok(())
             }
             Event::Message { from, message } => self.on_message(ctx, from, message, effects),
+            Event::RowsDamaged if self.is_spare() => self.take(ctx, Event::StoreDamaged, effects),
             event => {
                 self.note(ctx, &event);
                 self.dispatch(ctx, event, effects)
             }
         }
+    }
+
+    /// Whether others hold all that was acknowledged.
+    fn is_spare(&self) -> bool {
+        let others = |member: &&Member| **member != self.core.member();
+        let configuration = self.core.configuration.as_ref();
+        configuration.is_some_and(|known| known.in_sync.iter().any(|member| others(&member)))
     }
 
     /// What every role has to know.
@@ -175,6 +183,7 @@ impl Replica {
             | Event::SnapshotBegun { .. }
             | Event::PeerUp(_)
             | Event::PeerDown(_)
+            | Event::RowsDamaged
             | Event::Tick => {}
         }
     }

@@ -38,6 +38,10 @@ impl DamageList {
         self.rows.remove(&row);
     }
 
+    pub(crate) fn has(&self, shard: ShardId) -> bool {
+        self.rows.iter().any(|row| row.shard == shard)
+    }
+
     pub(crate) fn forget_shard(&mut self, shard: ShardId) {
         self.rows.retain(|row| row.shard != shard);
     }

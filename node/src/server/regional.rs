@@ -6,7 +6,7 @@ use super::{
     consensus::Consensus,
     metadata, methods, region,
     running::Background,
-    shards::{Input, Proposed, ShardReport},
+    shards::{Input, NodeReport, Proposed, ShardReport},
 };
 use crate::{
     components::Clock,
@@ -38,6 +38,8 @@ use tokio::{
 
 /// How often a node tells how it is, and the controller looks.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
+/// A disk that does not finish one sync within this takes no writes: others should lead.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
 /// How long a proposal waits for a quorum.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A change of voters that is not done by then is given up; the controller asks again.
@@ -238,11 +240,27 @@ impl Regional {
         }
     }
 
-    /// How this node is; none once its shards ended.
+    /// How this node is; none once its shards ended. Shards that do not even answer are as stuck as a
+    /// disk can make them, and must not hold up the controller, which may be this node's.
     async fn report(&self) -> Option<Report> {
         let (asker, report) = oneshot::channel();
-        self.shards.send(Input::Report(asker)).await.ok()?;
-        let shards = report.await.ok()?;
+        let ask = async {
+            self.shards.send(Input::Report(asker)).await.ok()?;
+            report.await.ok()
+        };
+        match timeout(SYNC_WITHIN, ask).await {
+            Ok(report) => Some(self.tell_of(&report?)),
+            Err(_) => Some(Report {
+                node: self.node,
+                boot: self.boot,
+                health: Health::Stuck,
+                logs: BTreeMap::new(),
+                damaged: BTreeSet::new(),
+            }),
+        }
+    }
+
+    fn tell_of(&self, report: &NodeReport) -> Report {
         let log = |report: &ShardReport| {
             let (incarnation, end) = (report.fence.incarnation, report.end);
             (
@@ -254,13 +272,18 @@ impl Regional {
                 },
             )
         };
-        let logs = shards.iter().map(log).collect();
-        Some(Report {
+        let damaged = report.shards.iter().filter(|shard| shard.is_damaged);
+        Report {
             node: self.node,
             boot: self.boot,
-            health: Health::Writable,
-            logs,
-        })
+            health: if report.disk_busy_for > SYNC_WITHIN {
+                Health::Stuck
+            } else {
+                Health::Writable
+            },
+            logs: report.shards.iter().map(log).collect(),
+            damaged: damaged.map(|report| report.shard).collect(),
+        }
     }
 }
 

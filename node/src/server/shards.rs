@@ -11,12 +11,13 @@ mod prepare;
 mod recovered;
 mod reporting;
 pub mod run;
+mod seldom;
 mod snapshots;
 mod standing;
 
 pub use board::{Board, Standing};
 pub use driver::{Driver, Parts, Place, Proposed};
-pub use input::{Input, PartAnswer, PartWrite, ShardReport};
+pub use input::{Input, NodeReport, PartAnswer, PartWrite, ShardReport};
 pub use outbox::Outbox;
 pub use recovered::{Found, head, of_store};
 pub use snapshots::{Arrival, OpenSnapshot, SnapshotInput, SnapshotOrder};

@@ -98,6 +98,9 @@ pub struct Report {
     pub health: Health,
     /// How far its logs reach, for the shards it has anything of.
     pub logs: BTreeMap<ShardId, LogEnd>,
+    /// The shards of which its disk has lost what was durable.
+    #[serde(default)]
+    pub damaged: BTreeSet<ShardId>,
 }
 
 /// Whether a node's store takes writes.
@@ -264,6 +267,12 @@ impl Controller {
         registered
             && heard.report.health == Health::Writable
             && now_millis.saturating_sub(heard.at_millis) < self.settings.lost_after_millis
+    }
+
+    /// Whether what a replica has of a shard is not to be built on.
+    fn is_damaged(&self, replica: Replica, shard: ShardId) -> bool {
+        let heard = self.heard.get(&replica.node);
+        heard.is_some_and(|heard| heard.report.damaged.contains(&shard))
     }
 
     fn log_end(&self, replica: Replica, shard: ShardId) -> LogEnd {

@@ -155,6 +155,19 @@ fn entries_meant_for_an_earlier_disk_of_the_node_are_not_taken() {
 }
 
 #[test]
+fn a_replica_that_cannot_read_rows_gives_way_where_another_member_has_them() {
+    let mut bench = Bench::with_tail(entries(1));
+    bench.configure(configuration(2, 2, &[1, 2]));
+    bench.step(Event::RowsDamaged);
+    assert!(bench.replica.is_damaged());
+
+    let mut last = Bench::with_tail(entries(1));
+    last.configure(configuration(2, 1, &[1]));
+    last.step(Event::RowsDamaged);
+    assert!(!last.replica.is_damaged(), "nobody else has the other rows");
+}
+
+#[test]
 fn a_damaged_backup_says_nothing_and_answers_nothing() {
     let mut bench = backup(2);
     bench.step(Event::StoreDamaged);

@@ -52,6 +52,10 @@ impl Store {
         let state = self
             .state(shard)
             .filter(|state| state.condition == Condition::Whole);
+        // Not half of one either: the receiver would drop what it still has.
+        if self.damage.lock().has(shard) {
+            return Err(SnapshotError::Damaged(shard));
+        }
         let begun_in_group = state.ok_or(SnapshotError::NotWhole(shard))?.begun_in_group;
         Ok(SnapshotReader {
             store: Arc::clone(self),

@@ -75,8 +75,8 @@ impl Positions {
     async fn own(&self) -> Option<Replicas> {
         let (asker, answer) = oneshot::channel();
         self.shards.send(Input::Report(asker)).await.ok()?;
-        let reports = timeout(ANSWER_WITHIN, answer).await.ok()?.ok()?;
-        let at = reports.into_iter().map(|report| {
+        let report = timeout(ANSWER_WITHIN, answer).await.ok()?.ok()?;
+        let at = report.shards.into_iter().map(|report| {
             let at = At {
                 end: report.end.position,
                 committed: report.committed.position,

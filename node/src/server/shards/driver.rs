@@ -28,8 +28,8 @@ use std::{
 use store::{Batch, Writer};
 use tokio::sync::mpsc;
 
-/// Commit points that no later entry carried are logged every so many ticks: about a second.
-const TICKS_PER_COMMIT_RECORD: u64 = 40;
+/// Ticks in about a second.
+const TICKS_PER_SECOND: u64 = 40;
 
 /// Who this node is to its shards.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +88,8 @@ pub struct Driver {
     /// What is to be done next; an effect's own consequences come after all that was asked before.
     pub(super) work: VecDeque<(ShardId, Work)>,
     pub(super) snapshots: Snapshots,
+    /// Since when the disk has a batch, by this node's monotonic clock in microseconds.
+    pub(super) disk_busy_since: Option<u64>,
     is_working: bool,
     ticks: u64,
     pub(super) broken: Option<String>,
@@ -163,6 +165,7 @@ impl Driver {
             unsynced: VecDeque::new(),
             work: VecDeque::new(),
             snapshots: Snapshots::new(snapshots),
+            disk_busy_since: None,
             is_working: false,
             ticks: 0,
             broken: None,
@@ -252,7 +255,11 @@ impl Driver {
     pub fn take_batch(&mut self) -> Option<Batch> {
         self.outbox.flush();
         let batch = self.writer.take_batch();
-        (!batch.is_empty()).then_some(batch)
+        if batch.is_empty() {
+            return None;
+        }
+        self.disk_busy_since = Some(self.now.monotonic_micros());
+        Some(batch)
     }
 
     /// Messages whose rows are of schemas not known here wait until their sender says them again:
@@ -296,10 +303,8 @@ impl Driver {
         self.tell_all(&Event::Tick);
         self.publish();
         self.ticks += 1;
-        if self.ticks.is_multiple_of(TICKS_PER_COMMIT_RECORD)
-            && let Err(error) = self.writer.log_commits()
-        {
-            self.broken = Some(error.to_string());
+        if self.ticks.is_multiple_of(TICKS_PER_SECOND) {
+            self.each_second();
         }
     }
 
@@ -321,6 +326,7 @@ impl Driver {
 
     fn synced(&mut self, synced: store::segment::Synced) {
         let synced_group = synced.through;
+        self.disk_busy_since = None;
         self.writer.note_synced(synced);
         let mut newest: BTreeMap<ShardId, Ticket> = BTreeMap::new();
         while let Some((group, shard, ticket)) = self.unsynced.front().copied() {

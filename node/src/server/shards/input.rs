@@ -39,7 +39,7 @@ pub enum Input {
     /// Time passed.
     Tick,
     /// Somebody wants to know how things stand.
-    Report(oneshot::Sender<Vec<ShardReport>>),
+    Report(oneshot::Sender<NodeReport>),
     /// The node stops: nothing more is taken. What was not answered by now is *unknown* to its caller.
     Stop(oneshot::Sender<()>),
 }
@@ -93,6 +93,15 @@ pub enum PartAnswer {
     Unknown,
 }
 
+/// How the shards of this node stand.
+#[derive(Debug, Clone)]
+pub struct NodeReport {
+    /// Each of them.
+    pub shards: Vec<ShardReport>,
+    /// For how long the disk has been at work on what it has now.
+    pub disk_busy_for: Duration,
+}
+
 /// How one shard stands on this node.
 #[derive(Debug, Clone)]
 pub struct ShardReport {
@@ -106,4 +115,6 @@ pub struct ShardReport {
     pub end: replication::Mark,
     /// What is committed.
     pub committed: replication::Mark,
+    /// Whether the disk has lost something of it that was durable.
+    pub is_damaged: bool,
 }

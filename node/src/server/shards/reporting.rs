@@ -1,9 +1,14 @@
 //! What the log's thread tells others about its shards: readers by the board, the controller by
 //! reports.
 
-use super::{board::Standing, driver::Driver, input::ShardReport};
+use super::{
+    board::Standing,
+    driver::Driver,
+    input::{NodeReport, ShardReport},
+};
 use proto::id::ShardId;
 use replication::{Micros, Replica};
+use std::time::Duration;
 
 impl Driver {
     /// Tells readers how the shards stand.
@@ -22,14 +27,20 @@ impl Driver {
         );
     }
 
-    pub(super) fn report(&self) -> Vec<ShardReport> {
+    pub(super) fn report(&self) -> NodeReport {
         let report = |(shard, replica): (&ShardId, &Replica)| ShardReport {
             shard: *shard,
             role: replica.role(),
             fence: replica.fence(),
             end: replica.log_end(),
             committed: replica.committed(),
+            is_damaged: replica.is_damaged(),
         };
-        self.replicas.iter().map(report).collect()
+        let now = self.now.monotonic_micros();
+        let busy = self.disk_busy_since.map(|since| now.saturating_sub(since));
+        NodeReport {
+            shards: self.replicas.iter().map(report).collect(),
+            disk_busy_for: Duration::from_micros(busy.unwrap_or_default()),
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Controller {
         self.replace_lost_primary(round, shard, config)
             .or_else(|| self.hand_over(round, shard, config))
             .or_else(|| self.dismiss(round, config))
-            .or_else(|| self.empty(round, config))
+            .or_else(|| self.empty(round, shard, config))
             .or_else(|| self.refill(round, shard, config))
     }
 
@@ -149,21 +149,24 @@ impl Controller {
             config.primary.node,
             config.boot,
         );
-        if silent < self.settings.lost_after_millis {
+        // A disk that lost something does not come back from it; silence may end.
+        if silent < self.settings.lost_after_millis && !self.is_damaged(config.primary, shard) {
             return None;
         }
         let to = self.successor(round, shard, config, |_| true)?;
         let is_lost = |member: &&Replica| {
             **member != to
                 && (!self.is_fit(round.now_millis, member.node)
-                    || !self.placement.is_present(**member))
+                    || !self.placement.is_present(**member)
+                    || self.is_damaged(**member, shard))
         };
         let mut lost: Vec<_> = config.in_sync.iter().filter(is_lost).collect();
-        // Where not all may go, the ones that were heard of last have the best hope of returning.
+        // Where not all may go, the ones that were heard of last have the best hope of returning;
+        // what a disk has lost does not return.
         lost.sort_by_key(|member| {
-            self.heard
-                .get(&member.node)
-                .map_or(0, |heard| heard.at_millis)
+            let heard = self.heard.get(&member.node);
+            let at_millis = heard.map_or(0, |heard| heard.at_millis);
+            (Reverse(self.is_damaged(**member, shard)), at_millis)
         });
         let may_go = config
             .in_sync
@@ -214,6 +217,7 @@ impl Controller {
             let leads_already = **member == config.primary && boot == Some(config.boot);
             self.placement.is_present(**member)
                 && self.is_fit(round.now_millis, member.node)
+                && !self.is_damaged(**member, shard)
                 && !leads_already
                 && may_lead(member.node)
         });
@@ -240,9 +244,11 @@ impl Controller {
     }
 
     /// Lets a copy on a node that is to be emptied go, once enough others are in sync.
-    fn empty(&self, round: &Round, config: &ShardConfig) -> Option<ShardChange> {
+    fn empty(&self, round: &Round, shard: ShardId, config: &ShardConfig) -> Option<ShardChange> {
         let stays = |member: &&Replica| {
-            !self.is_draining(member.node) && self.is_fit(round.now_millis, member.node)
+            !self.is_draining(member.node)
+                && self.is_fit(round.now_millis, member.node)
+                && !self.is_damaged(**member, shard)
         };
         if config.in_sync.iter().filter(stays).count() < usize::from(round.policy.copies) {
             return None;
@@ -267,9 +273,12 @@ impl Controller {
                 && self.placement.is_present(**replica)
                 && !self.is_draining(replica.node)
         };
-        let standing: Vec<_> = config
+        // A joiner that lost something is being brought up; a member is not, and is on its way out.
+        let whole = config
             .in_sync
             .iter()
+            .filter(|member| !self.is_damaged(**member, shard));
+        let standing: Vec<_> = whole
             .chain(&config.joining)
             .filter(stands)
             .copied()

@@ -21,6 +21,8 @@ pub(super) struct Bench {
     pub(super) controller: Controller,
     now_millis: u64,
     without_logs: Vec<u64>,
+    /// Nodes whose disks have lost something of the first shard.
+    damaged: BTreeSet<u64>,
 }
 
 impl Bench {
@@ -31,6 +33,7 @@ impl Bench {
             controller: Controller::new(ControllerSettings::default()),
             now_millis: 50_000,
             without_logs: Vec::new(),
+            damaged: BTreeSet::new(),
         };
         bench.step(Event::Leading(Leadership::Leader));
         bench
@@ -57,11 +60,13 @@ impl Bench {
         } else {
             [(ShardId(0), end)].into()
         };
+        let is_damaged = self.damaged.contains(&node);
         self.step(Event::Report(Report {
             node: NodeId(node),
             boot: BootId(boot),
             health,
             logs,
+            damaged: is_damaged.then_some(ShardId(0)).into_iter().collect(),
         }));
     }
 
@@ -178,6 +183,55 @@ fn a_primary_that_cannot_write_for_a_second_is_replaced() {
             drop: [replica(1, 101)].into()
         }]
     );
+}
+
+#[test]
+fn a_primary_whose_disk_lost_something_is_replaced_at_once_and_asked_to_join() {
+    let mut bench = Bench::new(3, policy(1, 2, 1));
+    bench.run(PLACED_MILLIS, &[1, 2]);
+    bench.damaged.insert(1);
+    let promoted = ShardChange::Promote {
+        to: replica(2, 102),
+        boot: BootId(202),
+        drop: [replica(1, 101)].into(),
+    };
+    let invited = ShardChange::Invite {
+        joiner: replica(1, 101),
+    };
+    assert_eq!(bench.run(300, &[1, 2]), [promoted, invited]);
+    assert!(
+        bench.run(1_000, &[1, 2]).is_empty(),
+        "it joins, damaged as it is"
+    );
+}
+
+#[test]
+fn a_member_whose_disk_lost_something_never_leads_and_does_not_count_as_a_copy() {
+    let mut bench = Bench::new(3, policy(1, 2, 1));
+    bench.run(PLACED_MILLIS, &[1, 2]);
+    bench.damaged.insert(2);
+    let invited = ShardChange::Invite {
+        joiner: replica(3, 103),
+    };
+    assert_eq!(bench.run(300, &[1, 2, 3]), [invited]);
+    assert!(
+        bench.run(3_000, &[2, 3]).is_empty(),
+        "nobody else has all that was acknowledged"
+    );
+}
+
+#[test]
+fn with_a_minimum_the_member_whose_disk_lost_something_goes_before_a_silent_one() {
+    let mut bench = Bench::new(3, policy(1, 3, 2));
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
+    bench.run(900, &[2, 3]);
+    bench.damaged.insert(3);
+    let promoted = ShardChange::Promote {
+        to: replica(2, 102),
+        boot: BootId(202),
+        drop: [replica(3, 103)].into(),
+    };
+    assert_eq!(bench.run(200, &[2, 3])[0], promoted);
 }
 
 #[test]

@@ -30,6 +30,8 @@ struct Node {
     up: bool,
     cut_off: bool,
     logs: BTreeMap<ShardId, Log>,
+    /// Shards of which the disk lost something: nothing is taken or led until a copy comes.
+    damaged: BTreeSet<ShardId>,
     seen: Arc<Placement>,
     /// A joiner that commits need, from before its proposal until the outcome is known.
     growing: BTreeMap<ShardId, (Epoch, Replica)>,
@@ -65,6 +67,7 @@ impl World {
             up: true,
             cut_off: false,
             logs: BTreeMap::new(),
+            damaged: BTreeSet::new(),
             seen: Arc::default(),
             growing: BTreeMap::new(),
         };
@@ -129,6 +132,15 @@ impl World {
                 self.seen_states.insert("a disk was wiped");
                 self.nodes[place].store = store;
                 self.nodes[place].logs.clear();
+                self.nodes[place].damaged.clear();
+                self.start(place);
+            }
+            14..=16 if self.may_be_wiped(place) => {
+                let shard = ShardId(u16::try_from(self.draw(u64::from(SHARDS))).unwrap());
+                if self.nodes[place].logs.remove(&shard).is_some() {
+                    self.seen_states.insert("a disk lost something");
+                    self.nodes[place].damaged.insert(shard);
+                }
                 self.start(place);
             }
             3..=6 if !self.nodes[place].up => self.start(place),
@@ -166,9 +178,10 @@ impl World {
         if self.proposals.iter().any(shrinks) {
             return false;
         }
-        let kept = |member: &Replica| {
+        let kept = |shard: &ShardId, member: &Replica| {
             self.nodes.iter().any(|other| {
                 other.id == member.node.0
+                    && !other.damaged.contains(shard)
                     && other.store == member.store.0
                     && other.id != node.id
                     && other.up
@@ -177,8 +190,8 @@ impl World {
         };
         self.committed
             .shards
-            .values()
-            .all(|config| config.in_sync.iter().any(kept))
+            .iter()
+            .all(|(shard, config)| config.in_sync.iter().any(|member| kept(shard, member)))
     }
 
     fn start(&mut self, place: usize) {
@@ -218,6 +231,7 @@ impl World {
             boot: BootId(node.boot),
             health: Health::Writable,
             logs: logs.collect(),
+            damaged: node.damaged.clone(),
         };
         self.controller
             .step(self.now_millis, Event::Report(report), &mut Vec::new());
@@ -229,7 +243,7 @@ impl World {
         let Some(config) = node.seen.shards.get(&shard).cloned() else {
             return;
         };
-        if config.primary != replica(node.id, node.store) {
+        if config.primary != replica(node.id, node.store) || node.damaged.contains(&shard) {
             return;
         }
         let change = |change| PlacementCommand::Change {
@@ -293,7 +307,8 @@ impl World {
             .get(&shard)
             .and_then(|log| log.last())
             .is_some_and(|entry| entry.0 > config.epoch);
-        target.up && target.store == member.store.0 && linked && !newer && !fenced
+        let lost = config.in_sync.contains(&member) && target.damaged.contains(&shard);
+        target.up && target.store == member.store.0 && linked && !newer && !fenced && !lost
     }
 
     fn acknowledge(&mut self, shard: ShardId, config: &ShardConfig, log: &Log, write: u64) {
@@ -332,6 +347,10 @@ impl World {
             .find(|node| node.id == joiner.node.0)
             .unwrap();
         target.logs.insert(shard, log.clone());
+        if target.damaged.remove(&shard) {
+            self.seen_states
+                .insert("a copy came to a disk that lost something");
+        }
         self.nodes[place]
             .growing
             .insert(shard, (config.epoch, joiner));
@@ -496,6 +515,8 @@ fn nothing_acknowledged_is_lost_and_everything_recovers() {
     }
     let rare = [
         "a disk was wiped",
+        "a disk lost something",
+        "a copy came to a disk that lost something",
         "promoted",
         "restarted",
         "grown",

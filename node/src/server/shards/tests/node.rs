@@ -8,11 +8,14 @@ use crate::{
         hlc_bound::HlcBound,
         peers::{Groups, Peers},
         shards::{
-            Board, Driver, Input, Outbox, Parts, Place, of_store, prepare::tests::catalog, run,
+            Board, Driver, Input, Outbox, Parts, Place, of_store,
+            prepare::tests::{catalog, row, set},
+            run,
         },
         snapshots,
     },
 };
+use gateway::write::writer::WriteRow;
 use parking_lot::Mutex;
 use proto::{
     hlc::Clock as HlcClock,
@@ -21,8 +24,15 @@ use proto::{
 use raft::group::Blocking;
 use replication::{Member, planted::Planted};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
-use store::{Settings, SnapshotChunk, Store, disk::FaultDisk};
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use store::{
+    Copy, Plan, ReadRequest, RowState, Settings, SnapshotChunk, Staging, Store,
+    disk::{Disk, FaultDisk},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
 
 /// The one shard of these tests.
 pub const SHARD: ShardId = ShardId(0);
@@ -106,7 +116,7 @@ impl Node {
     /// Starts what a node starts of its shards.
     pub async fn start(&mut self, region: &Region) {
         self.boot = BootId(self.boot.0 + 1);
-        let disk: Arc<dyn store::disk::Disk> = Arc::new(self.disk.clone());
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let (store, writer, recovered) = Store::open(Arc::clone(&disk), settings()).unwrap();
         let (bound, start) = HlcBound::open(disk).unwrap();
         let mut hlc = HlcClock::starting_at(start);
@@ -201,6 +211,59 @@ impl Node {
             }
         }
         rows
+    }
+
+    /// Whether it tells the controller that its disk lost something of the shard.
+    pub async fn reports_damage(&self) -> bool {
+        let (asker, report) = oneshot::channel();
+        self.alive()
+            .inputs
+            .send(Input::Report(asker))
+            .await
+            .unwrap();
+        let report = report.await.unwrap();
+        report.shards.iter().any(|shard| shard.is_damaged)
+    }
+
+    /// What a lookup finds of a customer's facts.
+    pub fn read(&self, customer: i64) -> RowState {
+        let row = self.row_of(customer);
+        let plans = [Plan {
+            view: row.view,
+            copy: Copy::Record,
+        }];
+        let requests = [ReadRequest {
+            shard: SHARD,
+            plan: 0,
+            hash: row.hash.with_view(row.view),
+            key: row.key.as_bytes(),
+        }];
+        let mut staging = Staging::new();
+        self.alive()
+            .store
+            .read_batch(&requests, &plans, &mut staging);
+        staging.rows()[0].state
+    }
+
+    fn row_of(&self, customer: i64) -> WriteRow {
+        row(&catalog(), "facts", customer, 0, set(&[]))
+    }
+
+    /// Flips a bit of a customer's row wherever it lies on the disk.
+    pub fn rot_row(&self, customer: i64) {
+        let row = self.row_of(customer);
+        let record = &self.rows()[&row.hash.with_view(row.view)];
+        for (name, size) in self.disk.files() {
+            let mut bytes = vec![0; size as usize];
+            let file = self.disk.open(&name).unwrap();
+            file.read_at(0, &mut bytes).unwrap();
+            let at = bytes
+                .windows(record.len())
+                .position(|window| window == record);
+            if let Some(at) = at {
+                self.disk.flip_bit(&name, at as u64 + 60, 0);
+            }
+        }
     }
 
     /// Has the store do all its upkeep.

@@ -6,7 +6,7 @@ use super::{
 };
 use replication::RoleName;
 use std::time::Duration;
-use store::{LogRead, disk::Fault};
+use store::{Condition, LogRead, RowState, disk::Fault};
 use tokio::time::sleep;
 
 const CUSTOMERS: i64 = 1_500;
@@ -96,4 +96,66 @@ async fn a_request_is_known_to_a_replica_from_a_snapshot_also_after_its_restart(
     world.nodes[1].crash();
     world.start(1).await;
     assert_eq!(world.send(&batch).await, first, "after a restart too");
+}
+
+/// A world of two copies in sync.
+async fn two_copies() -> World {
+    let mut world = World::new(2).await;
+    world.write_all(CUSTOMERS).await;
+    world.settle().await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_whose_log_rotted_begins_damaged_and_comes_back_by_a_snapshot() {
+    let mut world = two_copies().await;
+    world.nodes[1].crash();
+    let disk = &world.nodes[1].disk;
+    let (log, _) = disk
+        .files()
+        .into_iter()
+        .find(|(name, _)| name.ends_with(".log"))
+        .unwrap();
+    disk.flip_bit(&log, 20_000, 3);
+    world.start(1).await;
+    let store = std::sync::Arc::clone(&world.nodes[1].alive().store);
+    assert_eq!(store.condition(SHARD), Condition::Quarantined);
+    world.write_all(100).await;
+    world.settle().await;
+    assert_eq!(store.condition(SHARD), Condition::Whole);
+    assert_eq!(world.role(1), Some(RoleName::Backup));
+    assert_eq!(world.nodes[1].rows().len(), CUSTOMERS as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_whose_log_rotted_does_not_lead_again_before_it_was_brought_up() {
+    let mut world = two_copies().await;
+    world.nodes[0].crash();
+    let disk = &world.nodes[0].disk;
+    let (log, _) = disk
+        .files()
+        .into_iter()
+        .find(|(name, _)| name.ends_with(".log"))
+        .unwrap();
+    disk.flip_bit(&log, 20_000, 3);
+    world.start(0).await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.role(0), Some(RoleName::Idle), "it proposes nothing");
+    assert!(world.nodes[0].reports_damage().await);
+    world.promote(1).await;
+    world.settle().await;
+    assert!(!world.nodes[0].reports_damage().await);
+    assert_eq!(world.nodes[0].rows().len(), CUSTOMERS as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_cannot_read_a_row_gets_all_rows_anew() {
+    let world = two_copies().await;
+    world.nodes[1].keep();
+    let before = world.nodes[1].rows();
+    world.nodes[1].rot_row(7);
+    assert_eq!(world.nodes[1].read(7), RowState::Damaged);
+    world.settle().await;
+    assert_eq!(world.nodes[1].read(7), RowState::Found);
+    assert_eq!(world.nodes[1].rows(), before);
 }
