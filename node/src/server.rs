@@ -29,6 +29,7 @@ mod admin;
 mod attempts;
 mod definitions;
 mod edge;
+mod fetch;
 mod reads;
 mod registry;
 mod remote_writes;

@@ -48,6 +48,11 @@ impl Wanted {
         };
         Self(fetch.groups.iter().map(of_group).collect())
     }
+
+    /// The keys' numbers, by group.
+    pub fn groups(&self) -> &[Vec<u32>] {
+        &self.0
+    }
 }
 
 impl Reader {

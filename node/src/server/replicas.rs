@@ -1,202 +1,145 @@
-//! Read path, step 3 on the gateway's side: which replica answers, what waits for a token, and how
-//! old the answer can be.
+//! Read path, step 3 on the gateway's side: asks replicas for a lookup's rows, as
+//! [`super::fetch::Asking`] decides, and puts together what came.
+
+mod came;
+mod session;
 
 use super::{
-    global::Global,
-    reads::{Read, Reader, Wanted},
+    fetch::{Asked, Budget, Health, Hedges, Nearness, OwnShards, RemoteShards},
     region::RegionView,
-    shards::{self, Board, Standing},
 };
-use crate::components::{Clock, Components};
+use crate::components::Clock;
 use async_trait::async_trait;
-use bytes::Bytes;
-use gateway::{
-    edge::Moment,
-    lookup::fetch::{Fetch, Fetched, Replicas as Fetcher},
-};
+use came::Came;
+use gateway::lookup::fetch::{Fetch, Fetched, Replicas as Fetcher};
+use parking_lot::Mutex;
 use proto::{
-    id::{ClusterId, ShardId, Stream},
+    id::{ClusterId, NodeId, ShardId},
     reason::{Reason, Refusal},
-    token::{Reached, Token},
+    token::Token,
 };
-use raft::{group::Blocking, registry::Catalog};
-use replication::streams::Head;
-use replication::token::{Asked, Coverage, coverage};
+use raft::placement::Placement;
+use session::Session;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::{sync::watch, time::sleep};
 
-/// How often a lookup that waits for a token looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
-/// Fetches from this node's replicas.
+/// Fetches from the region's replicas.
 pub struct Replicas {
     cluster: ClusterId,
     region: RegionView,
-    reader: Arc<Reader>,
-    board: Board,
-    catalogs: watch::Receiver<Arc<Catalog>>,
+    own: OwnShards,
+    remote: RemoteShards,
     clock: Arc<dyn Clock>,
-    place: Blocking,
+    learned: Mutex<Learned>,
+    hedges: Hedges,
+}
+
+/// What earlier lookups leave for later ones.
+#[derive(Default)]
+struct Learned {
+    health: Health,
+    budget: Budget,
 }
 
 impl Replicas {
-    /// Fetches through `reader`.
+    /// Fetches from this process, or else over the mesh.
     #[must_use]
     pub fn new(
         cluster: ClusterId,
         region: RegionView,
-        (reader, board): (Reader, Board),
-        global: &Global,
-        components: &Components,
+        (own, remote): (OwnShards, RemoteShards),
+        clock: Arc<dyn Clock>,
+        hedges: Hedges,
     ) -> Self {
         Self {
             cluster,
             region,
-            reader: Arc::new(reader),
-            board,
-            catalogs: global.catalogs(),
-            clock: Arc::clone(&components.clock),
-            place: components.place,
+            own,
+            remote,
+            clock,
+            learned: Mutex::default(),
+            hedges,
         }
     }
 
-    /// Waits until what a token asks for is applied here, at most until the deadline; false where
-    /// it was not, or never will be.
-    async fn reach(&self, token: &Token, fetch: &Fetch) -> bool {
-        loop {
-            match self.covers(token, fetch) {
-                Coverage::Covered => return true,
-                Coverage::Lost => return false,
-                Coverage::NotYet => {}
-            }
-            if self.clock.now().monotonic_micros() >= fetch.deadline.0 {
-                return false;
-            }
-            sleep(LOOK_AGAIN).await;
+    fn now_micros(&self) -> u64 {
+        self.clock.now().monotonic_micros()
+    }
+
+    fn token(&self, fetch: &Fetch) -> Result<Token, Refusal> {
+        if fetch.token.is_empty() {
+            return Ok(Token::default());
         }
+        Token::decode(&fetch.token, self.cluster)
+            .map_err(|error| Refusal::of_field(Reason::TokenUnknown, "token", error.to_string()))
     }
 
-    /// Judges the streams of the shards that the lookup touches; others are not read.
-    fn covers(&self, token: &Token, fetch: &Fetch) -> Coverage {
-        let mut worst = Coverage::Covered;
-        let touched = token
-            .streams()
-            .filter(|(stream, _)| fetch.shards.contains(&stream.shard));
-        for (stream, reached) in touched {
-            let asked = Asked {
-                incarnation: reached.incarnation,
-                sequence: reached.sequence,
-            };
-            match coverage(self.head(stream).as_ref(), asked) {
-                Coverage::Covered => {}
-                Coverage::NotYet => worst = Coverage::NotYet,
-                Coverage::Lost => return Coverage::Lost,
-            }
+    /// Everything from this process's memory, where that is all that was asked for.
+    fn at_once(&self, fetch: &Arc<Fetch>, token: &Token) -> Option<Fetched> {
+        let standings = self.own.standings();
+        let is_here = |shard: &ShardId| {
+            let standing = standings.get(shard);
+            standing.is_some_and(|standing| standing.is_readable)
+        };
+        if !fetch.shards.iter().all(is_here) {
+            return None;
         }
-        worst
-    }
-
-    fn head(&self, stream: Stream) -> Option<Head> {
-        let (store, of_shard) = (self.reader.store(), (stream.origin, stream.placement));
-        let mark = store.stream(stream.shard, of_shard)?;
-        let start = store.start(stream.shard, of_shard);
-        Some(shards::head(&mark, start.as_deref()))
-    }
-
-    async fn read(&self, fetch: &Arc<Fetch>, wanted: Wanted) -> Read {
-        let catalog = Arc::clone(&self.catalogs.borrow());
-        if let Some(read) = self.reader.read_cached(fetch, &wanted, &catalog) {
-            return read;
+        let asked_at = self.now_micros();
+        let asked = Asked::all(fetch, token, Duration::ZERO);
+        let came = Came::new(self.own.answer_cached(&asked)?, asked, asked_at);
+        if !came.is_all_good(self.now_micros()) {
+            return None;
         }
-        let (reader, fetch) = (Arc::clone(&self.reader), Arc::clone(fetch));
-        self.place
-            .run(move || reader.read(&fetch, &wanted, &catalog))
-            .await
+        let winners = vec![Some(0); fetch.shards.len()];
+        Some(self.put_together(fetch, token, &winners, vec![Some(came)]))
     }
 
-    /// Every write of this region acknowledged before this moment is in the answer: that of the
-    /// shard that is furthest behind.
-    fn complete_at(
+    /// The answer of the attempts that won.
+    fn put_together(
         &self,
         fetch: &Fetch,
-        standings: &BTreeMap<ShardId, Standing>,
-    ) -> Option<Moment> {
-        let now = self.clock.now().monotonic_micros();
-        let complete_at = |shard: &ShardId| {
-            let complete_at = standings.get(shard)?.complete_at?;
-            let age = now.saturating_sub(complete_at.0);
-            // Clocks of two machines run at slightly different rates.
-            Some(Moment(now.saturating_sub(age + age / 1_000 + 1)))
-        };
-        let mut moments = fetch.shards.iter().map(complete_at);
-        moments.try_fold(Moment(now), |oldest, moment| Some(oldest.min(moment?)))
-    }
-
-    /// How far the shards touched are, as a token.
-    fn seen(&self, fetch: &Fetch) -> Token {
-        let mut token = Token::default();
-        for shard in &fetch.shards {
-            for ((origin, placement), mark) in self.reader.store().streams(*shard) {
-                let stream = Stream {
-                    origin,
-                    shard: *shard,
-                    placement,
-                };
-                token.see(
-                    stream,
-                    Reached {
-                        incarnation: mark.incarnation,
-                        sequence: mark.sequence,
-                    },
-                    mark.hlc,
-                );
+        token: &Token,
+        winners: &[Option<usize>],
+        came: Vec<Option<Came>>,
+    ) -> Fetched {
+        let mut put = came::Put::new(fetch, token);
+        for (attempt, came) in came.into_iter().enumerate() {
+            if let Some(came) = came {
+                put.add(came, |place| winners[usize::from(place)] == Some(attempt));
             }
         }
-        token
+        put.finish(self.region.name(), self.cluster)
+    }
+
+    /// Every node of the region in the order in which this lookup prefers them.
+    fn order(&self, placement: &Placement) -> BTreeMap<NodeId, usize> {
+        let me = self.region.me();
+        let zone = placement.members.get(&me).map(|member| &member.zone);
+        let nearness = |node: NodeId| match placement.members.get(&node) {
+            _ if node == me => Nearness::Process,
+            Some(member) if Some(&member.zone) == zone => Nearness::Zone,
+            Some(_) | None => Nearness::Region,
+        };
+        let others = placement.members.keys().copied().filter(|node| *node != me);
+        let nodes = others.chain([me]).map(|node| (node, nearness(node)));
+        let mut learned = self.learned.lock();
+        let is_member = |node| node == me || placement.members.contains_key(&node);
+        learned.health.keep(is_member);
+        let order = learned.health.order(nodes, self.now_micros());
+        order.into_iter().zip(0..).collect()
     }
 }
 
 #[async_trait]
 impl Fetcher for Replicas {
     async fn fetch(&self, fetch: Arc<Fetch>) -> Result<Fetched, Refusal> {
-        let asked = match Token::decode(&fetch.token, self.cluster) {
-            _ if fetch.token.is_empty() => Token::default(),
-            Ok(token) => token,
-            Err(error) => {
-                let message = error.to_string();
-                return Err(Refusal::of_field(Reason::TokenUnknown, "token", message));
-            }
-        };
-        let is_stale = !asked.is_empty() && !self.reach(&asked, &fetch).await;
-        // Before the read: what stands now is in it.
-        let standings = self.board.read();
-        let is_readable = |place: u16| {
-            let standing = standings.get(&fetch.shards[usize::from(place)]);
-            standing.is_some_and(|standing| standing.is_readable)
-        };
-        let read = self.read(&fetch, Wanted::of(&fetch, is_readable)).await;
-        let unread = fetch.shards.iter().zip(&read.is_held);
-        let unread = unread.filter(|(_, is_held)| !**is_held);
-        let mut token = self.seen(&fetch);
-        token.merge(&asked);
-        Ok(Fetched {
-            refused: unread
-                .map(|(shard, _)| (*shard, unreadable(*shard)))
-                .collect(),
-            parts: vec![read.part],
-            is_stale,
-            complete_at: vec![(self.region.name(), self.complete_at(&fetch, &standings))],
-            token: token
-                .encode(self.cluster)
-                .map(Bytes::from)
-                .unwrap_or_default(),
-        })
+        let token = self.token(&fetch)?;
+        self.learned.lock().budget.pay();
+        if let Some(fetched) = self.at_once(&fetch, &token) {
+            return Ok(fetched);
+        }
+        let mut session = Session::new(self, &fetch, &token);
+        session.run().await?;
+        let (winners, came) = session.end();
+        Ok(self.put_together(&fetch, &token, &winners, came))
     }
-}
-
-fn unreadable(shard: ShardId) -> Refusal {
-    Refusal::new(
-        Reason::NotReady,
-        format!("shard {shard} cannot be read on this node now"),
-    )
 }

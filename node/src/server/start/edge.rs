@@ -7,6 +7,7 @@ use crate::{
         admin::Admin,
         definitions::Published,
         edge::{GatewayClock, GatewayEntropy},
+        fetch::{Hedges, OwnShards, RemoteShards},
         global::Global,
         listen, metrics,
         reads::Reader,
@@ -42,7 +43,11 @@ impl Edge<'_> {
         readiness: watch::Receiver<Readiness>,
     ) -> gateway::Parts {
         let clock = &self.components.clock;
-        let reader = (Reader::new(Arc::clone(&held.store)), held.board.clone());
+        let own = self.own_shards(held, global);
+        let remote = RemoteShards::new(self.cluster, Arc::clone(&held.mesh));
+        let hedges = Hedges::default();
+        let mut metrics = metrics::registry(&held.store);
+        hedges.register(&mut metrics);
         let (region, inputs) = (held.region.clone(), held.inputs.clone());
         gateway::Parts {
             region: held.region.name(),
@@ -50,9 +55,9 @@ impl Edge<'_> {
             replicas: Arc::new(Replicas::new(
                 self.cluster,
                 region.clone(),
-                reader,
-                global,
-                self.components,
+                (own, remote),
+                Arc::clone(clock),
+                hedges,
             )),
             writer: Arc::new(Writes::new(
                 self.cluster,
@@ -65,9 +70,16 @@ impl Edge<'_> {
             clock: Arc::new(GatewayClock(Arc::clone(clock))),
             randomness: Arc::new(GatewayEntropy(Arc::clone(&self.components.entropy))),
             readiness,
-            metrics: metrics::registry(&held.store),
+            metrics,
             settings: gateway::Settings::default(),
         }
+    }
+
+    /// This node's rows, for its own gateway and for those of other nodes.
+    pub(super) fn own_shards(&self, held: &Held, global: &Global) -> OwnShards {
+        let reader = (Reader::new(Arc::clone(&held.store)), held.board.clone());
+        let Components { clock, place, .. } = self.components;
+        OwnShards::new(reader, global.catalogs(), Arc::clone(clock), *place)
     }
 
     /// Listens for clients, and serves them until the node stops.

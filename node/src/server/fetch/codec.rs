@@ -1,0 +1,89 @@
+//! What a gateway asks a node for, and the node's answer, as bytes.
+//!
+//! ```text
+//! version 2 | crc 4 of all that follows
+//! request: project 4 | revision 8 | wait 8 (µs) | token: length 4, bytes | shards 2, each 2
+//!          | groups 2, each: entity 4 | views 2 | keys 4
+//!     view: view 4 | schema 2 | features 2, each 2, rising
+//!     key:  place of its shard 2 | length 2 | canonical bytes
+//! answer:  kind 1 (0 rows, 1 they are too large for a message)
+//!   rows:  for each shard asked for: read 1 (0 no, 1 yes) | token 1 (0 reflected, 1 not yet, 2 lost)
+//!          | age 8 (µs, all ones for unknown)
+//!          | how far the shards are, as a token: length 4, bytes
+//!          | for each view of each group: length 4 (all ones: its schema is not known here) | staged rows
+//! ```
+//!
+//! Little endian. Nothing of it is stored. Layouts travel by view, schema and features, so both ends
+//! must know the schema: where the callee does not, the view's values are unavailable there. Staged
+//! rows are those of the keys whose shards were read, in the order of the request. Hashes of keys do
+//! not travel, they follow from the keys.
+
+mod answer;
+mod request;
+
+pub use answer::{Decoded, decode_answer, encode_answer};
+pub use request::{decode_request, encode_request};
+
+use bytes::Bytes;
+use proto::{
+    codec::{Malformed, Reader},
+    id::ClusterId,
+    token::Token,
+};
+
+const VERSION: u16 = 1;
+const HEAD_BYTES: usize = 6;
+
+/// A head without its checksum; [`sealed`] fills that in.
+fn opened(capacity: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD_BYTES + capacity);
+    out.extend(VERSION.to_le_bytes());
+    out.extend([0; 4]);
+    out
+}
+
+fn sealed(mut out: Vec<u8>) -> Bytes {
+    let crc = crc32c::crc32c(&out[HEAD_BYTES..]);
+    out[2..HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
+    out.into()
+}
+
+/// What follows a head. A node that speaks another version says so instead of guessing.
+fn checked<'a>(bytes: &'a [u8], format: &'static str) -> Result<Reader<'a>, Malformed> {
+    let mut reader = Reader::new(bytes, format);
+    if reader.u16()? != VERSION {
+        return Err(reader.malformed("its version is not known here; run one release on all nodes"));
+    }
+    if reader.u32()? != crc32c::crc32c(reader.rest()) {
+        return Err(reader.malformed("its checksum does not fit"));
+    }
+    Ok(reader)
+}
+
+fn put_length(length: usize, out: &mut Vec<u8>) {
+    let length = u32::try_from(length).expect("messages are limited to 64 MiB");
+    out.extend(length.to_le_bytes());
+}
+
+/// A token that is too large for a client is none at all: nothing of it can be asked for again.
+fn put_token(token: &Token, cluster: ClusterId, out: &mut Vec<u8>) {
+    let bytes = if token.is_empty() {
+        Vec::new()
+    } else {
+        token.encode(cluster).unwrap_or_default()
+    };
+    put_length(bytes.len(), out);
+    out.extend(bytes);
+}
+
+fn take_token(reader: &mut Reader<'_>, cluster: ClusterId) -> Result<Token, Malformed> {
+    let length = reader.u32()? as usize;
+    let bytes = reader.take(length)?;
+    if bytes.is_empty() {
+        return Ok(Token::default());
+    }
+    Token::decode(bytes, cluster).map_err(|_| reader.malformed("its token cannot be read"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! Requests and answers read back as they were, and nothing else is read.
+
+use super::*;
+use crate::server::fetch::own::{Answer, Asked, ShardAnswer};
+use gateway::{
+    edge::Deadline,
+    lookup::{
+        fetch::{Fetch, GroupRead, GroupRows, KeyBatch, Part},
+        layout::Layout,
+        staging::{Exception, Staging},
+    },
+};
+use proto::{
+    hlc::Hlc,
+    id::{
+        EntityId, FeatureId, Incarnation, PlacementId, ProjectId, RegionId, Revision,
+        SchemaVersion, Sequence, ShardId, Stream, ViewId,
+    },
+    key::Key,
+    schema::{Column, RowSchema, SchemaMap},
+    time::EventTime,
+    token::Reached,
+};
+use replication::token::Coverage;
+use std::{sync::Arc, time::Duration};
+
+const CLUSTER: ClusterId = ClusterId(77);
+
+fn schema(view: u32) -> RowSchema {
+    let columns = ["int64", "string", "float32"].map(|ty| Column::of(ty.parse().unwrap()));
+    RowSchema::new(ViewId(view), SchemaVersion(3), columns.to_vec())
+}
+
+fn schemas(views: &[u32]) -> SchemaMap {
+    let mut schemas = SchemaMap::default();
+    views.iter().for_each(|view| schemas.insert(schema(*view)));
+    schemas
+}
+
+fn layout(view: u32, features: &[u16]) -> Arc<Layout> {
+    let features = features.iter().copied().map(FeatureId);
+    Arc::new(Layout::new(Arc::new(schema(view)), features))
+}
+
+fn group(entity: u32, places: &[u16], views: Vec<Arc<Layout>>) -> GroupRead {
+    let mut group = GroupRead {
+        entity: EntityId(entity),
+        keys: KeyBatch::default(),
+        hashes: Vec::new(),
+        places: places.to_vec(),
+        views,
+    };
+    for number in 0..places.len() as i64 {
+        let mut key = Key::new();
+        key.push_number(number).unwrap();
+        key.push_string("customer").unwrap();
+        group.hashes.push(key.hash(ProjectId(5), EntityId(entity)));
+        group.keys.push(&key);
+    }
+    group
+}
+
+/// Shards 40, 50 and 60; two views of one entity, one of another.
+fn fetch() -> Arc<Fetch> {
+    Arc::new(Fetch {
+        project: ProjectId(5),
+        revision: Revision(8),
+        shards: vec![ShardId(40), ShardId(50), ShardId(60)],
+        groups: vec![
+            group(1, &[0, 1, 2, 0], vec![layout(1, &[0, 2]), layout(2, &[1])]),
+            group(2, &[2], vec![layout(3, &[0])]),
+        ],
+        token: Bytes::new(),
+        max_staleness: None,
+        deadline: Deadline(u64::MAX),
+    })
+}
+
+fn token(shards: &[u16]) -> Token {
+    let mut token = Token::default();
+    for shard in shards {
+        let stream = Stream {
+            origin: RegionId(1),
+            shard: ShardId(*shard),
+            placement: PlacementId(0),
+        };
+        let reached = Reached {
+            incarnation: Incarnation(1),
+            sequence: Sequence(u64::from(*shard) * 3),
+        };
+        token.see(stream, reached, Hlc(99));
+    }
+    token
+}
+
+/// Asks for the first and the last shard.
+fn asked() -> Asked {
+    let wait = Duration::from_micros(750);
+    Asked::new(&fetch(), vec![0, 2], &token(&[40, 50]), wait)
+}
+
+fn rows(layout: &Arc<Layout>, keys: usize) -> Staging {
+    let mut rows = Staging::with_capacity(Arc::clone(layout), keys);
+    for at in 0..keys {
+        if layout.is_all_runs() && at > 0 {
+            let bytes = vec![at as u8; layout.row_bytes()];
+            rows.push_runs(&bytes, EventTime::saturating(at as u64 + 5));
+        } else {
+            rows.push_absent();
+        }
+    }
+    rows
+}
+
+fn answer(asked: &Asked, is_read: [bool; 2]) -> Answer {
+    let held = |place: &u16| is_read[asked.places.binary_search(place).unwrap()];
+    let groups = asked.fetch.groups.iter().zip(asked.wanted.groups());
+    let groups = groups.map(|(group, keys)| {
+        let keys = keys.iter().copied();
+        let keys: Vec<u32> = keys
+            .filter(|key| held(&group.places[*key as usize]))
+            .collect();
+        let views = group.views.iter().map(|layout| rows(layout, keys.len()));
+        GroupRows {
+            views: views.collect(),
+            keys,
+        }
+    });
+    let shard = |is_read, coverage, age| ShardAnswer {
+        is_read,
+        coverage,
+        age,
+    };
+    Answer {
+        part: Part {
+            groups: groups.collect(),
+        },
+        shards: vec![
+            shard(is_read[0], Coverage::NotYet, Some(Duration::from_micros(9))),
+            shard(is_read[1], Coverage::Lost, None),
+        ],
+        seen: token(&[40, 60]),
+    }
+}
+
+#[test]
+fn a_request_is_read_as_what_it_asks_for() {
+    let asked = asked();
+    let bytes = encode_request(&asked, CLUSTER);
+    let taken = decode_request(&bytes, CLUSTER, &schemas(&[1, 2, 3])).unwrap();
+    let fetch = &taken.asked.fetch;
+    assert_eq!((fetch.project, fetch.revision), (ProjectId(5), Revision(8)));
+    assert_eq!(fetch.shards, [ShardId(40), ShardId(60)]);
+    assert_eq!(
+        taken.asked.token,
+        token(&[40]),
+        "of other shards nothing is said"
+    );
+    assert_eq!(taken.asked.wait, asked.wait);
+    assert_eq!(taken.is_known, [vec![true, true], vec![true]]);
+    let sent = &asked.fetch.groups[0];
+    let came = &fetch.groups[0];
+    assert_eq!((came.entity, &came.views), (sent.entity, &sent.views));
+    assert_eq!(came.places, [0, 1, 0]);
+    for (at, key) in [0, 2, 3].into_iter().enumerate() {
+        assert_eq!(came.keys.get(at), sent.keys.get(key));
+        assert_eq!(came.hashes[at], sent.hashes[key]);
+    }
+    assert_eq!(fetch.groups[1].places, [1]);
+}
+
+#[test]
+fn an_answer_is_read_as_rows_of_the_callers_keys() {
+    let asked = asked();
+    let known = [vec![true, true], vec![true]];
+    for is_read in [[true, true], [true, false], [false, true], [false, false]] {
+        let answer = answer(&asked, is_read);
+        let bytes = encode_answer(&answer, &known, CLUSTER);
+        let read = decode_answer(&bytes, &asked, CLUSTER).unwrap();
+        assert_eq!(read, Decoded::Rows(answer));
+        let Decoded::Rows(read) = read else {
+            unreachable!()
+        };
+        assert!(read.part.fits(&asked.fetch));
+    }
+}
+
+#[test]
+fn values_of_a_schema_that_the_callee_does_not_know_are_unavailable() {
+    let asked = asked();
+    let bytes = encode_request(&asked, CLUSTER);
+    let taken = decode_request(&bytes, CLUSTER, &schemas(&[2, 3])).unwrap();
+    assert_eq!(taken.is_known, [vec![false, true], vec![true]]);
+    let answer = answer(&taken.asked, [true, true]);
+    let bytes = encode_answer(&answer, &taken.is_known, CLUSTER);
+    let Decoded::Rows(read) = decode_answer(&bytes, &asked, CLUSTER).unwrap() else {
+        panic!("rows were expected");
+    };
+    assert!(read.part.fits(&asked.fetch));
+    let unavailable = (0..3).map(|row| (row, Exception::Unavailable));
+    let unavailable: Vec<_> = unavailable.collect();
+    assert_eq!(read.part.groups[0].views[0].exceptions(), unavailable);
+    assert_eq!(read.part.groups[0].views[1], answer.part.groups[0].views[0]);
+    assert_eq!(read.part.unreadable(&asked.fetch), [0, 2]);
+}
+
+#[test]
+fn rows_too_large_for_a_message_are_said_to_be() {
+    let asked = asked();
+    let mut large = answer(&asked, [true, true]);
+    let layout = Arc::clone(large.part.groups[1].views[0].layout());
+    let row = vec![1; layout.row_bytes()];
+    let mut rows = Staging::with_capacity(layout, 0);
+    for _ in 0..proto::limits::MESSAGE_BYTES / 16 + 1 {
+        rows.push_runs(&row, EventTime::default());
+    }
+    large.part.groups[1].views[0] = rows;
+    let bytes = encode_answer(&large, &[vec![true, true], vec![true]], CLUSTER);
+    assert!(bytes.len() < 64);
+    assert_eq!(
+        decode_answer(&bytes, &asked, CLUSTER),
+        Ok(Decoded::TooLarge)
+    );
+}
+
+#[test]
+fn no_byte_can_be_changed_or_cut_off() {
+    let asked = asked();
+    let request = encode_request(&asked, CLUSTER);
+    let known = [vec![true, true], vec![true]];
+    let answer = encode_answer(&answer(&asked, [true, true]), &known, CLUSTER);
+    let schemas = schemas(&[1, 2, 3]);
+    let reads_request = |bytes: &[u8]| decode_request(bytes, CLUSTER, &schemas).is_ok();
+    let reads_answer = |bytes: &[u8]| decode_answer(bytes, &asked, CLUSTER).is_ok();
+    let readers: [(&Bytes, &dyn Fn(&[u8]) -> bool); 2] =
+        [(&request, &reads_request), (&answer, &reads_answer)];
+    for (bytes, reads) in readers {
+        assert!(reads(bytes));
+        for at in 0..bytes.len() {
+            assert!(!reads(&bytes[..at]), "cut at {at}");
+            for bit in 0..8 {
+                let mut damaged = bytes.to_vec();
+                damaged[at] ^= 1 << bit;
+                assert!(!reads(&damaged), "bit {bit} of byte {at}");
+            }
+        }
+    }
+}
+
+/// Behind the checksum, too: a sender that is wrong must not bring the reader down.
+#[test]
+fn bytes_that_are_wrong_under_a_right_checksum_never_panic() {
+    let asked = asked();
+    let request = encode_request(&asked, CLUSTER);
+    let known = [vec![true, true], vec![true]];
+    let answer = encode_answer(&answer(&asked, [true, true]), &known, CLUSTER);
+    let schemas = schemas(&[1, 2, 3]);
+    for bytes in [&request, &answer] {
+        for at in HEAD_BYTES..bytes.len() {
+            for byte in [0, 1, 0x7f, 0xff] {
+                let mut damaged = bytes.to_vec();
+                damaged[at] = byte;
+                let damaged = sealed(damaged);
+                let _ = decode_request(&damaged, CLUSTER, &schemas);
+                if let Ok(Decoded::Rows(read)) = decode_answer(&damaged, &asked, CLUSTER) {
+                    assert!(read.part.fits(&asked.fetch), "byte {at}");
+                }
+            }
+        }
+    }
+}
