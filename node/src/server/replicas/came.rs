@@ -157,3 +157,213 @@ impl<'a> Put<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway::{
+        edge::Deadline,
+        lookup::{
+            fetch::{GroupRead, GroupRows, KeyBatch},
+            layout::Layout,
+            staging::Staging,
+        },
+    };
+    use proto::{
+        hlc::Hlc,
+        id::{
+            EntityId, FeatureId, Incarnation, PlacementId, ProjectId, RegionId, Revision,
+            SchemaVersion, Sequence, ShardId, Stream, ViewId,
+        },
+        key::{Key, KeyHash},
+        schema::{Column, RowSchema},
+        time::EventTime,
+        token::Reached,
+    };
+    use std::{sync::Arc, time::Duration};
+
+    const CLUSTER: ClusterId = ClusterId(4);
+
+    /// A key in each of three shards, 10, 11 and 12.
+    fn fetch(max_staleness_micros: Option<u64>) -> Arc<Fetch> {
+        let columns = vec![Column::of("int64".parse().unwrap())];
+        let schema = Arc::new(RowSchema::new(ViewId(1), SchemaVersion(1), columns));
+        let mut keys = KeyBatch::default();
+        for number in 0..3 {
+            let mut key = Key::new();
+            key.push_number(number).unwrap();
+            keys.push(&key);
+        }
+        let group = GroupRead {
+            entity: EntityId(1),
+            keys,
+            hashes: vec![KeyHash(0); 3],
+            places: vec![0, 1, 2],
+            views: vec![Arc::new(Layout::new(schema, [FeatureId(0)]))],
+        };
+        Arc::new(Fetch {
+            project: ProjectId(1),
+            revision: Revision(1),
+            shards: vec![ShardId(10), ShardId(11), ShardId(12)],
+            groups: vec![group],
+            token: Bytes::new(),
+            max_staleness: max_staleness_micros.map(Duration::from_micros),
+            deadline: Deadline(u64::MAX),
+        })
+    }
+
+    fn reached(shard: u16, sequence: u64) -> Token {
+        let mut token = Token::default();
+        let stream = Stream {
+            origin: RegionId(1),
+            shard: ShardId(shard),
+            placement: PlacementId(0),
+        };
+        let reached = Reached {
+            incarnation: Incarnation(1),
+            sequence: Sequence(sequence),
+        };
+        token.see(stream, reached, Hlc(sequence));
+        token
+    }
+
+    const READ: ShardAnswer = ShardAnswer {
+        is_read: true,
+        coverage: Coverage::Covered,
+        age: Some(Duration::from_micros(30)),
+    };
+
+    /// An answer to what was asked at 1,000, each row with `value`.
+    fn came(fetch: &Arc<Fetch>, places: &[u16], shards: &[ShardAnswer], value: u64) -> Came {
+        let layout = &fetch.groups[0].views[0];
+        let mut rows = Staging::with_capacity(Arc::clone(layout), places.len());
+        let mut keys = Vec::new();
+        for (place, shard) in places.iter().zip(shards) {
+            if shard.is_read {
+                rows.push_runs(&value.to_le_bytes(), EventTime::saturating(1));
+                keys.push(u32::from(*place));
+            }
+        }
+        let groups = vec![GroupRows {
+            keys,
+            views: vec![rows],
+        }];
+        let answer = Answer {
+            part: Part { groups },
+            shards: shards.to_vec(),
+            seen: reached(10, value),
+        };
+        let asked = Asked::new(fetch, places.to_vec(), &Token::default(), Duration::ZERO);
+        Came::new(answer, asked, 1_000)
+    }
+
+    #[test]
+    fn the_age_counts_from_when_the_node_was_asked_and_is_that_of_the_oldest_shard() {
+        let fetch = fetch(None);
+        let aged = |micros| ShardAnswer {
+            age: Some(Duration::from_micros(micros)),
+            ..READ
+        };
+        let mut put = Put::new(&fetch, &Token::default());
+        put.add(came(&fetch, &[0, 2], &[aged(30), aged(400)], 1), |_| true);
+        put.add(came(&fetch, &[1], &[aged(50)], 2), |_| true);
+        let fetched = put.finish("eu".into(), CLUSTER);
+        let expected = [("eu".to_owned(), Some(Moment(600)))];
+        assert_eq!(fetched.complete_at, expected);
+        assert!(!fetched.is_stale && fetched.refused.is_empty());
+    }
+
+    #[test]
+    fn an_age_is_unknown_as_soon_as_that_of_one_shard_is() {
+        let fetch = fetch(None);
+        let unknown = ShardAnswer { age: None, ..READ };
+        let complete_at = |shards: &[ShardAnswer; 3]| {
+            let mut put = Put::new(&fetch, &Token::default());
+            put.add(came(&fetch, &[0, 1, 2], shards, 1), |_| true);
+            put.finish("eu".into(), CLUSTER).complete_at[0].1
+        };
+        assert_eq!(complete_at(&[READ; 3]), Some(Moment(970)));
+        assert_eq!(complete_at(&[READ, unknown, READ]), None);
+        let unread = ShardAnswer {
+            is_read: false,
+            ..READ
+        };
+        assert_eq!(complete_at(&[READ, unread, READ]), None);
+    }
+
+    #[test]
+    fn of_two_answers_a_shard_keeps_the_rows_of_the_one_that_won() {
+        let fetch = fetch(None);
+        let mut put = Put::new(&fetch, &Token::default());
+        put.add(came(&fetch, &[0, 1, 2], &[READ; 3], 7), |place| place == 1);
+        put.add(came(&fetch, &[0, 2], &[READ; 2], 8), |place| place != 1);
+        let fetched = put.finish("eu".into(), CLUSTER);
+        let keys: Vec<_> = fetched
+            .parts
+            .iter()
+            .map(|part| &part.groups[0].keys)
+            .collect();
+        assert_eq!(keys, [&vec![1], &vec![0, 2]]);
+        let values: Vec<_> = fetched
+            .parts
+            .iter()
+            .map(|part| part.groups[0].views[0].fixed()[0])
+            .collect();
+        assert_eq!(values, [7, 8]);
+        assert_eq!(fetched.token, reached(10, 8).encode(CLUSTER).unwrap());
+    }
+
+    #[test]
+    fn a_shard_that_is_behind_its_token_or_missing_makes_the_answer_stale() {
+        let fetch = fetch(None);
+        let stale = |token: &Token, shards: &[ShardAnswer; 3]| {
+            let mut put = Put::new(&fetch, token);
+            put.add(came(&fetch, &[0, 1, 2], shards, 1), |_| true);
+            let fetched = put.finish("eu".into(), CLUSTER);
+            (fetched.is_stale, fetched.refused.len())
+        };
+        let not_yet = ShardAnswer {
+            coverage: Coverage::NotYet,
+            ..READ
+        };
+        let lost = ShardAnswer {
+            coverage: Coverage::Lost,
+            ..READ
+        };
+        let unread = ShardAnswer {
+            is_read: false,
+            ..READ
+        };
+        let token = reached(11, 5);
+        assert_eq!(stale(&token, &[READ; 3]), (false, 0));
+        assert_eq!(stale(&token, &[READ, not_yet, READ]), (true, 0));
+        assert_eq!(stale(&token, &[READ, lost, READ]), (true, 0));
+        assert_eq!(stale(&token, &[READ, unread, READ]), (true, 1));
+        assert_eq!(stale(&token, &[unread, READ, READ]), (false, 1));
+    }
+
+    #[test]
+    fn an_answer_is_worth_what_it_has_of_what_was_asked_for() {
+        let verdicts = |limit, shards: &[ShardAnswer; 3], now| {
+            came(&fetch(limit), &[0, 1, 2], shards, 1).verdicts(now)
+        };
+        let good = Verdict::Good;
+        let unknown = ShardAnswer { age: None, ..READ };
+        assert_eq!(verdicts(None, &[READ, unknown, READ], 9_000), [good; 3]);
+        assert_eq!(verdicts(Some(100), &[READ; 3], 1_070), [good; 3]);
+        assert_eq!(verdicts(Some(100), &[READ; 3], 1_071), [Verdict::Behind; 3]);
+        let with_unknown = verdicts(Some(100), &[READ, unknown, READ], 1_000);
+        assert_eq!(with_unknown, [good, Verdict::Behind, good]);
+        let unread = ShardAnswer {
+            is_read: false,
+            coverage: Coverage::NotYet,
+            age: None,
+        };
+        let lost = ShardAnswer {
+            coverage: Coverage::Lost,
+            ..READ
+        };
+        let mixed = verdicts(None, &[unread, lost, READ], 1_000);
+        assert_eq!(mixed, [Verdict::Refused, good, good]);
+    }
+}
