@@ -26,6 +26,7 @@ views: [{ name: state, entity: thing, features: [{ name: a, type: int64, default
         "atoll_write_duration_seconds_count",
         "atoll_lookup_rows_count",
         "atoll_lookup_defaults_total",
+        r#"atoll_lookup_hedges_total{result="won"} 0"#,
         "atoll_write_rows_total",
         r#"atoll_store_bytes{kind="live"}"#,
         "atoll_store_index_bytes ",
