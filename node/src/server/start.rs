@@ -11,7 +11,6 @@ use super::{
     admin::Admin,
     data_dir::DataDirError,
     definitions::Published,
-    fetch::TakenFetches,
     founding::{self, InitDesk},
     global::Global,
     metadata,
@@ -117,7 +116,6 @@ async fn run(
     let cluster = cluster.expect("metadata comes with a cluster");
     peering.offer_writes(&global, &components);
     let positions = peering.offer_positions();
-    let peers = Arc::clone(&peering.peers);
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let liveness = liveness::follow(own, (me, cluster), &held, &mut background).await?;
     let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
@@ -127,8 +125,6 @@ async fn run(
         cluster,
         max_offset: max_offset(&global),
     };
-    let fetches = TakenFetches::new(cluster, edge.own_shards(&held, &global));
-    peers.offer(Call::Fetch, Arc::new(fetches));
     let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
     let parts = edge.parts(&held, &global, published, readiness.clone());
     let gateway = Arc::new(Gateway::new(parts));

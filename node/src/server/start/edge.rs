@@ -7,10 +7,9 @@ use crate::{
         admin::Admin,
         definitions::Published,
         edge::{GatewayClock, GatewayEntropy},
-        fetch::{Hedges, OwnShards, RemoteShards},
+        fetch::{Hedges, RemoteShards},
         global::Global,
         listen, metrics,
-        reads::Reader,
         registry::Definitions,
         remote_writes::RemoteWrites,
         replicas::Replicas,
@@ -43,7 +42,6 @@ impl Edge<'_> {
         readiness: watch::Receiver<Readiness>,
     ) -> gateway::Parts {
         let clock = &self.components.clock;
-        let own = self.own_shards(held, global);
         let remote = RemoteShards::new(self.cluster, Arc::clone(&held.mesh));
         let hedges = Hedges::default();
         let mut metrics = metrics::registry(&held.store);
@@ -55,7 +53,7 @@ impl Edge<'_> {
             replicas: Arc::new(Replicas::new(
                 self.cluster,
                 region.clone(),
-                (own, remote),
+                (held.own.clone(), remote),
                 Arc::clone(clock),
                 hedges,
             )),
@@ -73,13 +71,6 @@ impl Edge<'_> {
             metrics,
             settings: gateway::Settings::default(),
         }
-    }
-
-    /// This node's rows, for its own gateway and for those of other nodes.
-    pub(super) fn own_shards(&self, held: &Held, global: &Global) -> OwnShards {
-        let reader = (Reader::new(Arc::clone(&held.store)), held.board.clone());
-        let Components { clock, place, .. } = self.components;
-        OwnShards::new(reader, global.catalogs(), Arc::clone(clock), *place)
     }
 
     /// Listens for clients, and serves them until the node stops.

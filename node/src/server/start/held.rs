@@ -5,9 +5,12 @@ use crate::{
     components::Components,
     peer::{Me, Mesh},
     server::{
+        fetch::{OwnShards, TakenFetches},
         global::Global,
         metadata::Metadata,
+        methods::Call,
         peers::Peers,
+        reads::Reader,
         region::RegionView,
         regional::{REPORTS_QUEUED, Regional},
         running::Background,
@@ -27,6 +30,7 @@ pub(super) struct Held {
     pub(super) mesh: Arc<Mesh>,
     pub(super) store: Arc<Store>,
     pub(super) board: Board,
+    pub(super) own: OwnShards,
     pub(super) region: RegionView,
     pub(super) end: watch::Receiver<Option<Option<String>>>,
 }
@@ -83,17 +87,15 @@ pub(super) fn hold_shards(
         (inputs.clone(), proposed),
         background,
     );
-    let region = RegionView::new(
-        me.node,
-        groups.region,
-        settings.node.region.to_string(),
-        placements,
-    );
+    let own = offer_reads(components, (&me, &peers), (&store, &board), global);
+    let name = settings.node.region.to_string();
+    let region = RegionView::new(me.node, groups.region, name, placements);
     Ok(Held {
         inputs,
         mesh,
         store,
         board,
+        own,
         region,
         end,
     })
@@ -117,6 +119,23 @@ fn run(
         tell,
     );
     end
+}
+
+/// Lets gateways of other nodes read this node's shards, as its own does.
+fn offer_reads(
+    components: &Components,
+    (me, peers): (&Me, &Peers),
+    (store, board): (&Arc<Store>, &Board),
+    global: &Global,
+) -> OwnShards {
+    let reader = (Reader::new(Arc::clone(store)), board.clone());
+    let Components { clock, place, .. } = components;
+    let own = OwnShards::new(reader, global.catalogs(), Arc::clone(clock), *place);
+    let cluster = me.cluster.cluster();
+    let cluster = cluster.expect("metadata comes with a cluster");
+    let taken = TakenFetches::new(cluster, own.clone());
+    peers.offer(Call::Fetch, Arc::new(taken));
+    own
 }
 
 /// Drives the region's placement: what is in it goes to the shards, and what they want to it.
