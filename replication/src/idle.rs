@@ -10,12 +10,14 @@ use crate::{
     core::Core,
     effect::Effect,
     event::Event,
-    settings::PROPOSAL_RETRY,
+    settings::{LEFTOVER_AFTER, PROPOSAL_RETRY},
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
     proposed_at: Option<Micros>,
+    /// Since when nobody could need what this replica has.
+    unneeded_since: Option<Micros>,
 }
 
 impl Idle {
@@ -27,7 +29,10 @@ impl Idle {
         effects: &mut Vec<Effect>,
     ) {
         match event {
-            Event::Tick => self.propose_return(core, ctx, effects),
+            Event::Tick => {
+                self.propose_return(core, ctx, effects);
+                self.look_for_need(core, ctx.now.monotonic);
+            }
             Event::Configuration(_)
             | Event::Write(_)
             | Event::Message { .. }
@@ -43,6 +48,21 @@ impl Idle {
             | Event::StoreDamaged
             | Event::RowsDamaged => {}
         }
+    }
+
+    /// It is not named, so nothing that was acknowledged rests on it; and the shard has a member to
+    /// spare and nobody on the way in, so that it need not be asked back either.
+    fn look_for_need(&mut self, core: &Core, now: Micros) {
+        let configuration = core.configuration.as_ref();
+        let is_unneeded = configuration.is_some_and(|known| {
+            known.standing(core.member()).is_none() && known.joining.is_empty() && known.spare() > 0
+        });
+        self.unneeded_since = self.unneeded_since.or(Some(now)).filter(|_| is_unneeded);
+    }
+
+    pub(crate) fn is_leftover(&self, now: Micros) -> bool {
+        self.unneeded_since
+            .is_some_and(|since| now.since(since) >= LEFTOVER_AFTER)
     }
 
     /// Only a member proposes itself: its log holds all that was acknowledged.

@@ -6,7 +6,7 @@ use crate::{
     base::Recovered,
     closes::Closes,
     configuration::{Configuration, Member, Standing},
-    context::Context,
+    context::{Context, Micros},
     core::{Core, Loading},
     effect::{Broken, Effect},
     event::Event,
@@ -337,6 +337,15 @@ impl Replica {
         for (member, _) in configuration.members() {
             let body = Body::Configuration(configuration.clone());
             self.core.send(member.node, body, effects);
+        }
+    }
+
+    /// Whether what it has may be dropped, and the replica be retired.
+    #[must_use]
+    pub fn is_leftover(&self, now: Micros) -> bool {
+        match &self.role {
+            Role::Idle(idle) => idle.is_leftover(now),
+            Role::Primary(_) | Role::Backup(_) | Role::Joining(_) | Role::Stopped => false,
         }
     }
 

@@ -15,6 +15,9 @@ pub const STALLED_AFTER: Micros = Micros(3_000_000);
 pub const OWN_PAUSE: Micros = Micros(500_000);
 /// A proposal without an outcome is made again after this.
 pub const PROPOSAL_RETRY: Micros = Micros(1_000_000);
+/// A replica that nobody could need for this long may go: a placement that goes back and forth, as one
+/// does around a restart, finds its rows where they were.
+pub const LEFTOVER_AFTER: Micros = Micros(60_000_000);
 /// Repeats of one mismatch within this time are answered once: they come from messages in flight.
 pub const REWIND_PAUSE: Micros = Micros(100_000);
 

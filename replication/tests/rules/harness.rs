@@ -187,6 +187,10 @@ impl Bench {
         self.step(Event::Configuration(configuration))
     }
 
+    pub fn is_leftover(&self) -> bool {
+        self.replica.is_leftover(self.now)
+    }
+
     /// Time passes in ticks.
     pub fn pass(&mut self, millis: u64) -> Vec<Effect> {
         let mut effects = Vec::new();

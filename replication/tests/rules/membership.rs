@@ -1,6 +1,6 @@
 //! Growing and shrinking the in-sync set.
 
-use super::harness::{Bench, appends, configuration, id, member, proposed};
+use super::harness::{Bench, appends, configuration, entries, id, member, proposed};
 use proto::id::{Revision, StoreId};
 use replication::{Configuration, Effect};
 
@@ -238,4 +238,39 @@ fn a_joiner_is_not_proposed_while_it_lacks_a_part_of_the_log() {
     bench.pass(300);
     assert!(proposed(&bench.ack(member(2), 2, 2, 5)).is_empty());
     assert_eq!(proposed(&bench.ack(member(2), 2, 3, 5)), [[1, 2]]);
+}
+
+#[test]
+fn a_replica_that_is_named_no_more_may_go_once_nobody_could_need_it() {
+    let unnamed = |epoch, in_sync: &[u64]| {
+        let mut configuration = configuration(epoch, 2, in_sync);
+        configuration.joining.retain(|member| member.node.0 != 1);
+        configuration
+    };
+    let mut bench = Bench::with_tail(entries(2));
+    bench.configure(configuration(2, 2, &[1, 2]));
+    bench.pass(120_000);
+    assert!(!bench.is_leftover(), "a member");
+    bench.configure(configuration(3, 2, &[2, 3]));
+    bench.pass(120_000);
+    assert!(!bench.is_leftover(), "a joiner");
+    bench.configure(unnamed(4, &[2]));
+    bench.pass(120_000);
+    assert!(!bench.is_leftover(), "node 3 is still on its way in");
+    bench.configure(unnamed(5, &[2, 3]));
+    bench.pass(50);
+    bench.pass(59_000);
+    assert!(!bench.is_leftover(), "it may be asked back");
+    bench.pass(1_000);
+    assert!(bench.is_leftover());
+    bench.configure(configuration(6, 2, &[2, 3]));
+    assert!(!bench.is_leftover(), "it was asked back");
+
+    let mut alone = Bench::with_tail(entries(2));
+    let mut last = unnamed(2, &[2]);
+    last.joining.clear();
+    alone.configure(last);
+    alone.pass(50);
+    alone.pass(120_000);
+    assert!(!alone.is_leftover(), "only one other copy stands");
 }

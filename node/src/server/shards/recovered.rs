@@ -11,7 +11,7 @@ use replication::{
     streams::{Head, Heads, decode_lineage},
 };
 use std::collections::BTreeMap;
-use store::{LogRead, RecentRequest, RecoveredShard, ShardState, Store, StreamMark};
+use store::{LogEnd, LogRead, RecentRequest, RecoveredShard, ShardState, Store, StreamMark};
 
 /// How much of the log one read takes.
 const RUN_BYTES: usize = 4 << 20;
@@ -34,6 +34,9 @@ pub fn of_store(
 ) -> Result<Found, String> {
     let mut found = Found::default();
     for (shard, recovered) in recovered {
+        if is_dropped(&recovered) {
+            continue;
+        }
         let of_shard = if recovered.needs_copy() {
             found.damaged.push(shard);
             damaged(&recovered)
@@ -43,6 +46,11 @@ pub fn of_store(
         found.shards.insert(shard, of_shard);
     }
     Ok(found)
+}
+
+/// A shard that left this node: its state says that it is empty, and there is nothing else.
+fn is_dropped(found: &RecoveredShard) -> bool {
+    !found.needs_copy() && found.tail.is_empty() && found.state.commit == LogEnd::default()
 }
 
 /// Nothing but its clock: promises outlive what was promised about.

@@ -68,6 +68,20 @@ impl Region {
         .await;
     }
 
+    /// A member leaves, and is placed here no more.
+    pub async fn remove(&self, leaver: Member) {
+        self.change(|state| {
+            state.placed.retain(|member| *member != leaver);
+            state
+                .configuration
+                .in_sync
+                .retain(|member| *member != leaver);
+            state.configuration.fence.epoch.0 += 1;
+            true
+        })
+        .await;
+    }
+
     /// Makes an in-sync member the primary.
     pub async fn promote(&self, primary: Primary) {
         self.change(|state| {

@@ -159,3 +159,25 @@ async fn a_backup_that_cannot_read_a_row_gets_all_rows_anew() {
     assert_eq!(world.nodes[1].read(7), RowState::Found);
     assert_eq!(world.nodes[1].rows(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_a_shard_that_moved_away_are_dropped_and_come_back_with_it() {
+    let mut world = two_copies().await;
+    let members: Vec<_> = world.nodes.iter().map(Node::member).collect();
+    world.region.place(&members).await;
+    world.settle().await;
+    world.region.remove(members[1]).await;
+    sleep(Duration::from_secs(50)).await;
+    assert_eq!(world.nodes[1].rows().len(), CUSTOMERS as usize, "not yet");
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!((world.nodes[1].rows().len(), world.role(1)), (0, None));
+    world.nodes[1].crash();
+    world.start(1).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((world.nodes[1].rows().len(), world.role(1)), (0, None));
+    world.region.place(&members).await;
+    world.write_all(100).await;
+    world.settle().await;
+    assert_eq!(world.role(1), Some(RoleName::Backup));
+    assert_eq!(world.nodes[1].rows().len(), CUSTOMERS as usize);
+}
