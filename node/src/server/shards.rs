@@ -4,6 +4,7 @@ mod admit;
 mod board;
 mod driver;
 mod effects;
+mod holds;
 mod input;
 pub mod message_codec;
 mod outbox;

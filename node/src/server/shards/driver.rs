@@ -5,6 +5,7 @@
 
 use super::{
     board::Board,
+    holds::Holds,
     input::{Input, PartWrite},
     outbox::Outbox,
     recovered::Found,
@@ -88,6 +89,7 @@ pub struct Driver {
     /// What is to be done next; an effect's own consequences come after all that was asked before.
     pub(super) work: VecDeque<(ShardId, Work)>,
     pub(super) snapshots: Snapshots,
+    pub(super) holds: Holds,
     /// Since when the disk has a batch, by this node's monotonic clock in microseconds.
     pub(super) disk_busy_since: Option<u64>,
     is_working: bool,
@@ -165,6 +167,7 @@ impl Driver {
             unsynced: VecDeque::new(),
             work: VecDeque::new(),
             snapshots: Snapshots::new(snapshots),
+            holds: Holds::default(),
             disk_busy_since: None,
             is_working: false,
             ticks: 0,

@@ -1,7 +1,7 @@
 //! Carrying out what a replica's core asks for. No decision is taken here.
 
 use super::{
-    driver::{Driver, Proposed},
+    driver::{Driver, Proposed, replication_now},
     snapshots::{Arrival, SnapshotOrder},
 };
 use crate::server::hlc_bound::{LOW, ROOM};
@@ -49,6 +49,8 @@ impl Driver {
                 .raise_bound(above)
                 .map(|()| self.step(shard, Event::ClockRaised)),
             Effect::ReadLog { peer, from, bytes } => {
+                let (store, now) = (self.writer.store(), replication_now(self.now).monotonic);
+                self.holds.reads(store, (shard, peer), from, now);
                 let read = self.read_log(shard, from, bytes);
                 self.step(shard, Event::LogRead { peer, from, read });
                 Ok(())

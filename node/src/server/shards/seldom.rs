@@ -10,6 +10,8 @@ impl Driver {
         if let Err(error) = self.writer.log_commits() {
             self.broken = Some(error.to_string());
         }
+        let now = replication_now(self.now).monotonic;
+        self.holds.let_go(self.writer.store(), now);
         self.tell_damaged_rows();
         self.drop_leftover();
     }

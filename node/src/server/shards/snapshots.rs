@@ -1,7 +1,7 @@
 //! Snapshots, as far as the log's thread has a part in them: it opens those that leave, empties the
 //! shard for one that comes, and makes it whole at the end. Rows pass by it.
 
-use super::driver::Driver;
+use super::driver::{Driver, replication_now};
 use proto::id::{BootId, ShardId};
 use replication::{Base, Event, Fence, Member};
 use std::{collections::BTreeMap, mem};
@@ -123,10 +123,11 @@ impl Driver {
         match input {
             SnapshotInput::Open { order, opened } => {
                 // A sender that went away is no fault, here and below.
-                let _ = opened.send(self.open_snapshot(order.arrival.shard));
+                let _ = opened.send(self.open_snapshot(order));
             }
             SnapshotInput::Ended(order) => {
-                let peer = order.to;
+                let (peer, now) = (order.to, replication_now(self.now).monotonic);
+                self.holds.snapshot_ended(order.arrival.shard, peer, now);
                 self.step(order.arrival.shard, Event::SnapshotEnded { peer });
             }
             SnapshotInput::Begin {
@@ -145,14 +146,19 @@ impl Driver {
     }
 
     /// Between two steps the core's commit point and the store's are the same.
-    fn open_snapshot(&self, shard: ShardId) -> Result<OpenSnapshot, String> {
+    fn open_snapshot(&mut self, order: SnapshotOrder) -> Result<OpenSnapshot, String> {
+        let shard = order.arrival.shard;
         let replica = self.replicas.get(&shard);
         let replica = replica.ok_or_else(|| format!("shard {shard} is not on this node"))?;
         let opened = self.writer.store().snapshot(shard);
         let mut reader = opened.map_err(|error| error.to_string())?;
         let header = reader.next_chunk(0).map_err(|error| error.to_string())?;
+        let base = replica.base().clone();
+        let from = base.committed.position.next();
+        self.holds
+            .will_read(self.writer.store(), (shard, order.to), from);
         Ok(OpenSnapshot {
-            base: replica.base().clone(),
+            base,
             header: header.expect("a snapshot begins with a header"),
             reader,
         })

@@ -5,7 +5,7 @@ use super::{
     world::World,
 };
 use replication::RoleName;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use store::{Condition, LogRead, RowState, disk::Fault};
 use tokio::time::sleep;
 
@@ -98,6 +98,21 @@ async fn a_request_is_known_to_a_replica_from_a_snapshot_also_after_its_restart(
     assert_eq!(world.send(&batch).await, first, "after a restart too");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_log_behind_a_snapshot_is_kept_for_its_receiver_and_not_for_ever() {
+    let mut world = invited().await;
+    let primary = Arc::clone(&world.nodes[0].alive().store);
+    let next = primary.applied(SHARD).next();
+    sleep(Duration::from_millis(500)).await;
+    world.nodes[1].crash();
+    world.forget_requests(CUSTOMERS).await;
+    let entry = primary.read_log(SHARD, next, 1).unwrap();
+    assert!(matches!(entry, LogRead::Entries(_)), "{entry:?}");
+    sleep(Duration::from_secs(60)).await;
+    world.forget_requests(CUSTOMERS).await;
+    assert_eq!(primary.read_log(SHARD, next, 1).unwrap(), LogRead::Gone);
+}
+
 /// A world of two copies in sync.
 async fn two_copies() -> World {
     let mut world = World::new(2).await;
@@ -118,7 +133,7 @@ async fn a_backup_whose_log_rotted_begins_damaged_and_comes_back_by_a_snapshot()
         .unwrap();
     disk.flip_bit(&log, 20_000, 3);
     world.start(1).await;
-    let store = std::sync::Arc::clone(&world.nodes[1].alive().store);
+    let store = Arc::clone(&world.nodes[1].alive().store);
     assert_eq!(store.condition(SHARD), Condition::Quarantined);
     world.write_all(100).await;
     world.settle().await;
