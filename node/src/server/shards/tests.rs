@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
+mod lineages;
 mod node;
 mod region;
 mod snapshots;

@@ -82,6 +82,23 @@ impl Region {
         .await;
     }
 
+    /// A person gives up what only lost replicas had: `survivor` goes on alone, in the next incarnation.
+    pub async fn accept_loss(&self, survivor: Member, boot: BootId) {
+        self.change(|state| {
+            let configuration = &mut state.configuration;
+            configuration.fence.incarnation.0 += 1;
+            configuration.fence.epoch.0 += 1;
+            configuration.primary = Primary {
+                node: survivor.node,
+                boot,
+            };
+            configuration.in_sync = vec![survivor];
+            state.placed = vec![survivor];
+            true
+        })
+        .await;
+    }
+
     /// Makes an in-sync member the primary.
     pub async fn promote(&self, primary: Primary) {
         self.change(|state| {
