@@ -136,7 +136,8 @@ fn counted(cluster: &Cluster, victim: usize) -> Result<Counted> {
     Ok(sum)
 }
 
-/// Reads Prometheus text: series of the two counters, whatever their other labels.
+/// Reads Prometheus text: series of the two counters, whatever their other labels. A hedge that the
+/// budget denied was none.
 fn read(metrics: &str) -> Result<Counted> {
     let mut counted = Counted::default();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
@@ -150,7 +151,7 @@ fn read(metrics: &str) -> Result<Counted> {
         };
         if series.starts_with("atoll_requests_total{") && series.contains("method=\"lookup\"") {
             counted.lookups += value()?;
-        } else if series.starts_with("atoll_lookup_hedges_total") {
+        } else if series.starts_with("atoll_lookup_hedges_total") && !series.contains("denied") {
             counted.hedges += value()?;
         }
     }
@@ -168,7 +169,8 @@ mod tests {
                     atoll_requests_total{method=\"lookup\",code=\"ABORTED\"} 10\n\
                     atoll_requests_total{method=\"write\",code=\"OK\"} 7\n\
                     atoll_lookup_hedges_total{result=\"won\"} 3\n\
-                    atoll_lookup_hedges_total{result=\"lost\"} 2\n";
+                    atoll_lookup_hedges_total{result=\"lost\"} 2\n\
+                    atoll_lookup_hedges_total{result=\"denied\"} 40\n";
         let expected = Counted {
             lookups: 100.0,
             hedges: 5.0,

@@ -1,0 +1,15 @@
+//! A region of real processes: what is written through one node is read through every other.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
+mod region {
+    mod cluster;
+    mod reads;
+
+    #[path = "../../single_node/client.rs"]
+    #[allow(dead_code, reason = "tests of one node use the rest")]
+    mod client;
+    #[path = "../../single_node/process.rs"]
+    #[allow(dead_code, reason = "tests of one node use the rest")]
+    mod process;
+}

@@ -1,0 +1,167 @@
+//! Three nodes on loopback, two copies of each shard, every node a gateway.
+
+use super::{
+    client,
+    process::{Process, atoll, free_ports, wait_for},
+};
+use rustix::process::Signal;
+use serde_json::{Value as Json, json};
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Stdio,
+};
+use tempfile::TempDir;
+
+const NODES: usize = 3;
+const CLUSTER: &str = r#"
+[cluster]
+name = "lab"
+shards = 16
+[[region]]
+name = "eu"
+copies = 2
+min_in_sync = 1
+"#;
+const DEFINITIONS: &str = "
+project: lab
+entities: [{ name: thing, keys: [{ name: id, type: int64 }] }]
+views:
+  - { name: state, entity: thing, features: [{ name: a, type: int64 }, { name: b, type: string }] }
+  - { name: extra, entity: thing, features: [{ name: c, type: float64 }] }
+";
+
+pub struct Cluster {
+    // Before the directory: the processes must be gone when that is removed.
+    nodes: Vec<Process>,
+    ports: Vec<u16>,
+    _dir: TempDir,
+}
+
+impl Cluster {
+    /// Three nodes with the definitions applied, each shard in sync on two of them.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ports: Vec<u16> = (0..NODES).map(|_| free_ports()).collect();
+        let nodes = (0..NODES).map(|node| serve(dir.path(), node, &ports));
+        let cluster = Self {
+            nodes: nodes.collect(),
+            ports,
+            _dir: dir,
+        };
+        cluster.found();
+        wait_for("two copies of each shard", || {
+            (0..NODES).all(|node| cluster.is_whole(node)).then_some(())
+        });
+        cluster
+    }
+
+    fn found(&self) {
+        let dir = self._dir.path();
+        let file = |name: &str, text: &str| {
+            fs::write(dir.join(name), text).unwrap();
+            dir.join(name)
+        };
+        let cluster = file("cluster.toml", CLUSTER);
+        let at = format!("127.0.0.1:{}", self.ports[0] + 2);
+        wait_for("the first node to be founded", || {
+            let init = atoll().args(["init", "--at", &at, "--config"]).arg(&cluster).output();
+            init.unwrap().status.success().then_some(())
+        });
+        let definitions = file("definitions.yaml", DEFINITIONS);
+        let gateway = format!("127.0.0.1:{}", self.ports[0]);
+        wait_for("the definitions to be applied", || {
+            let apply = atoll()
+                .args(["apply", "--yes", "--gateway", &gateway])
+                .arg(&definitions)
+                .output();
+            apply.unwrap().status.success().then_some(())
+        });
+    }
+
+    /// Whether a gateway takes traffic and knows two copies in sync of each shard.
+    fn is_whole(&self, node: usize) -> bool {
+        let ready = client::get(self.ports[node] + 1, "/readyz");
+        if ready.is_none_or(|(status, _)| status != 200) {
+            return false;
+        }
+        let gateway = format!("127.0.0.1:{}", self.ports[node]);
+        let shards = atoll()
+            .args(["shards", "--output", "json", "--gateway", &gateway])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(shards.stdout).unwrap();
+        let is_in_sync = |replica: &&Json| replica["in_sync"] == true;
+        let copies = |line: &str| {
+            let shard: Json = serde_json::from_str(line).unwrap();
+            let replicas = shard["replicas"].as_array().unwrap();
+            replicas.iter().filter(is_in_sync).count()
+        };
+        let copies: Vec<usize> = text.lines().map(copies).collect();
+        !copies.is_empty() && copies.iter().all(|copies| *copies == 2)
+    }
+
+    /// Every node.
+    pub fn all() -> impl Iterator<Item = usize> {
+        0..NODES
+    }
+
+    pub fn post(&self, node: usize, path: &str, body: &Json) -> Json {
+        let (status, answer) =
+            client::post(self.ports[node] + 1, path, &body.to_string()).expect("an answer");
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// Writes rows of a view through a node; gives the token.
+    pub fn write(&self, node: usize, view: &str, rows: &Json) -> Json {
+        let body = json!({ "project": "lab", "view": view, "rows": rows, "deadline": "30s" });
+        let answer = self.post(node, "/v1/write", &body);
+        let none = (&json!([]), &json!([]));
+        assert_eq!((&answer["rejected"], &answer["unknown"]), none, "{answer}");
+        answer["token"].clone()
+    }
+
+    /// Looks all features of some things up through a node.
+    pub fn lookup(&self, node: usize, ids: &[i64], token: &Json) -> Json {
+        let mut body = json!({
+            "project": "lab", "features": ["state:*", "extra:*"], "rows": { "id": ids },
+            "deadline": "10s",
+        });
+        if !token.is_null() {
+            body["token"] = token.clone();
+        }
+        self.post(node, "/v1/lookup", &body)
+    }
+
+    pub fn signal(&self, node: usize, signal: Signal) {
+        self.nodes[node].signal(signal);
+    }
+}
+
+fn serve(dir: &Path, node: usize, ports: &[u16]) -> Process {
+    let address = |node: usize, offset: u16| format!("\"127.0.0.1:{}\"", ports[node] + offset);
+    let seeds: Vec<String> = (0..NODES).map(|node| address(node, 2)).collect();
+    let listen = ["grpc", "http", "peer", "link", "gossip"];
+    let listen = listen.iter().zip(0..);
+    let listen: Vec<String> = listen
+        .map(|(what, offset)| format!("{what} = {}", address(node, offset)))
+        .collect();
+    let name = format!("eu-{node}");
+    let settings = format!(
+        "[cluster]\nname = \"lab\"\nseeds = [{}]\n[node]\nname = \"{name}\"\nregion = \"eu\"\nzone = \"{name}\"\n\
+         roles = [\"node\", \"gateway\", \"voter\"]\ndata_dir = {:?}\n[store]\nsegment_bytes = \"8MiB\"\n[listen]\n{}\n",
+        seeds.join(", "),
+        dir.join(&name),
+        listen.join("\n"),
+    );
+    let file = dir.join(format!("{name}.toml"));
+    fs::write(&file, settings).unwrap();
+    let mut command = atoll();
+    command
+        .args(["serve", "--config"])
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(File::create(dir.join(format!("{name}.log"))).unwrap());
+    Process::spawn(&mut command)
+}
