@@ -6,10 +6,10 @@ mod region {
     mod cluster;
     mod reads;
 
-    #[path = "../../single_node/client.rs"]
+    #[path = "../single_node/client.rs"]
     #[allow(dead_code, reason = "tests of one node use the rest")]
     mod client;
-    #[path = "../../single_node/process.rs"]
+    #[path = "../single_node/process.rs"]
     #[allow(dead_code, reason = "tests of one node use the rest")]
     mod process;
 }

@@ -48,16 +48,29 @@ impl Replica {
     }
 
     /// Whether lookups may be answered: rows of a snapshot are torn until its scan's end is applied,
-    /// a damaged store leaves the set before it answers, and a joiner that has not come up to its
-    /// primary once would call rows absent that it merely lacks.
+    /// a damaged store leaves the set before it answers, a joiner that has not come up to its
+    /// primary once would call rows absent that it merely lacks, and one that is not placed here any
+    /// more would show for ever what stood when it left.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         let base = self.core.log.base();
         self.core.loading.is_none()
             && !self.core.damaged
-            && self.role() != RoleName::Stopped
-            && (self.role() != RoleName::Joining || self.core.closes.is_ever_complete())
+            && self.has_part()
             && base.committed.position >= base.serves_from
+    }
+
+    fn has_part(&self) -> bool {
+        match self.role() {
+            RoleName::Primary | RoleName::Backup => true,
+            RoleName::Joining => self.core.closes.is_ever_complete(),
+            // A primary that restarted is named still, and holds what it held.
+            RoleName::Idle => {
+                let known = self.core.configuration.as_ref();
+                known.is_some_and(|known| known.standing(self.core.member()).is_some())
+            }
+            RoleName::Stopped => false,
+        }
     }
 
     /// Whether it waits for the end of that snapshot.

@@ -65,7 +65,10 @@ impl Cluster {
         let cluster = file("cluster.toml", CLUSTER);
         let at = format!("127.0.0.1:{}", self.ports[0] + 2);
         wait_for("the first node to be founded", || {
-            let init = atoll().args(["init", "--at", &at, "--config"]).arg(&cluster).output();
+            let init = atoll()
+                .args(["init", "--at", &at, "--config"])
+                .arg(&cluster)
+                .output();
             init.unwrap().status.success().then_some(())
         });
         let definitions = file("definitions.yaml", DEFINITIONS);

@@ -16,13 +16,20 @@ fn seconds(age: &Json) -> Option<f64> {
 fn check(answer: &Json, ids: &[i64], round: i64) {
     let expected = [
         ids.iter().map(|id| json!(id * 1_000 + round)).collect(),
-        ids.iter().map(|id| json!(format!("{id}/{round}"))).collect(),
-        ids.iter().map(|id| json!(*id as f64 + 0.5)).collect::<Vec<Json>>(),
+        ids.iter()
+            .map(|id| json!(format!("{id}/{round}")))
+            .collect(),
+        ids.iter()
+            .map(|id| json!(*id as f64 + 0.5))
+            .collect::<Vec<Json>>(),
     ];
     for (column, expected) in answer["features"].as_array().unwrap().iter().zip(expected) {
         assert_eq!(column["values"], json!(expected), "{}", column["name"]);
         let statuses = column["statuses"].as_array().unwrap();
-        assert!(statuses.iter().all(|status| status == "PRESENT"), "{column}");
+        assert!(
+            statuses.iter().all(|status| status == "PRESENT"),
+            "{column}"
+        );
     }
     assert_eq!(answer["stale"], false);
 }
@@ -36,14 +43,16 @@ fn states(ids: &[i64], round: i64) -> Json {
 fn every_gateway_reads_what_was_written_through_any_also_while_a_replica_stands_still() {
     let cluster = Cluster::start();
     let ids: Vec<i64> = (0..THINGS).collect();
-    let extras: Json = ids.iter().map(|id| json!({ "id": id, "c": *id as f64 + 0.5 })).collect();
+    let extras: Json = ids
+        .iter()
+        .map(|id| json!({ "id": id, "c": *id as f64 + 0.5 }))
+        .collect();
     cluster.write(1, "extra", &extras);
-    let mut token = Json::Null;
     let mut round = 0;
     for writer in Cluster::all() {
         for _ in 0..5 {
             round += 1;
-            token = cluster.write(writer, "state", &states(&ids, round));
+            let mut token = cluster.write(writer, "state", &states(&ids, round));
             // Right after the write, and each read follows the one before.
             for reader in Cluster::all() {
                 let answer = cluster.lookup(reader, &ids, &token);
@@ -70,7 +79,7 @@ fn every_gateway_reads_what_was_written_through_any_also_while_a_replica_stands_
     }
     // Its shards get another primary; what is written then is read, and the sleeper catches up.
     round += 1;
-    token = cluster.write(0, "state", &states(&ids, round));
+    let token = cluster.write(0, "state", &states(&ids, round));
     for reader in [0, 1] {
         check(&cluster.lookup(reader, &ids, &token), &ids, round);
     }

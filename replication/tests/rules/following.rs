@@ -185,3 +185,24 @@ fn a_commit_point_is_followed_only_as_far_as_the_log_was_compared() {
     bench.append(2, mark(1, 4), Vec::new(), 5);
     assert_eq!(bench.committed(), 4);
 }
+
+#[test]
+fn a_replica_that_is_not_placed_here_any_more_is_not_read() {
+    let mut bench = backup(2);
+    assert!(bench.replica.is_readable());
+    let mut without_it = configuration(3, 2, &[2, 3]);
+    without_it.joining.clear();
+    bench.configure(without_it);
+    assert_eq!(bench.replica.role(), RoleName::Idle);
+    assert!(!bench.replica.is_readable(), "it hears of nothing any more");
+}
+
+#[test]
+fn a_primary_that_restarted_is_read_while_it_waits_for_its_epoch() {
+    let mut bench = Bench::with_tail(entries(1));
+    let mut of_earlier_run = configuration(2, 1, &[1]);
+    of_earlier_run.primary.boot.0 += 1;
+    bench.configure(of_earlier_run);
+    assert_eq!(bench.replica.role(), RoleName::Idle);
+    assert!(bench.replica.is_readable());
+}
