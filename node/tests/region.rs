@@ -5,6 +5,7 @@
 mod region {
     mod cluster;
     mod reads;
+    mod writes;
 
     #[path = "../single_node/client.rs"]
     #[allow(dead_code, reason = "tests of one node use the rest")]

@@ -137,6 +137,11 @@ impl Cluster {
         self.post(node, "/v1/lookup", &body)
     }
 
+    /// Where a node answers gRPC.
+    pub fn gateway(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[node])
+    }
+
     pub fn signal(&self, node: usize, signal: Signal) {
         self.nodes[node].signal(signal);
     }
