@@ -2,7 +2,7 @@
 
 use super::{
     connection::{next, write_all, write_one},
-    frame::{Failure, Frame, Hello, Kind},
+    frame::{Class, Failure, Frame, Hello, Kind},
     mesh::{CallError, Shared},
 };
 use bytes::Bytes;
@@ -31,12 +31,18 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Starts a lane to `address`; `hello` says who calls whom.
-    pub(super) fn open(shared: Arc<Shared>, address: String, hello: Hello) -> Self {
+    /// Starts a lane to a node at `address`.
+    pub(super) fn open(shared: Arc<Shared>, address: String, to: NodeId, class: Class) -> Self {
         let (queue, frames) = mpsc::channel(QUEUE_FRAMES);
         let waiting = Arc::new(Waiting::default());
         let runtime = shared.runtime.clone();
-        runtime.spawn(keep(shared, address, hello, frames, Arc::clone(&waiting)));
+        runtime.spawn(keep(
+            shared,
+            address,
+            (to, class),
+            frames,
+            Arc::clone(&waiting),
+        ));
         Self { queue, waiting }
     }
 
@@ -103,19 +109,21 @@ impl Drop for Forget<'_> {
 async fn keep(
     shared: Arc<Shared>,
     address: String,
-    hello: Hello,
+    (to, class): (NodeId, Class),
     mut frames: mpsc::Receiver<Frame>,
     waiting: Arc<Waiting>,
 ) {
     let mut pause = RETRY_FIRST;
     while !frames.is_closed() || !frames.is_empty() {
+        // Each time anew: the node may have joined its cluster since the last connection.
+        let hello = shared.me.hello(to, class);
         match run(&shared, &address, &hello, &mut frames, &waiting).await {
             Ok(()) => return,
             Err(Broke { error, was_open }) => {
-                tracing::debug!(%address, class = ?hello.class, %error, "connection to a node broke");
+                tracing::debug!(%address, ?class, %error, "connection to a node broke");
                 if was_open {
                     pause = RETRY_FIRST;
-                    shared.handler.down(hello.to, hello.class);
+                    shared.handler.down(to, class);
                 }
             }
         }

@@ -222,8 +222,7 @@ impl Mesh {
             return Some(act(lane));
         }
         let address = self.addresses.lock().of(to)?.clone();
-        let hello = self.shared.me.hello(to, class);
-        let lane = Lane::open(Arc::clone(&self.shared), address, hello);
+        let lane = Lane::open(Arc::clone(&self.shared), address, to, class);
         let result = act(&lane);
         lanes.insert((to, class), lane);
         Some(result)

@@ -159,6 +159,28 @@ async fn a_node_of_another_cluster_and_a_wrong_address_are_turned_away() {
 }
 
 #[tokio::test]
+async fn a_lane_that_opened_before_its_node_joined_names_the_cluster_once_it_has() {
+    let (there, _heard) = mpsc::unbounded_channel();
+    let (address, _server) = server(me(1, 2), there).await;
+    let (here, _heard_here) = mpsc::unbounded_channel();
+    let own = me(0, 1);
+    let mesh = mesh(own.clone(), &address, here);
+    let call = || mesh.call(NodeId(2), Class::Metadata, 1, Bytes::from("abc"), WAIT);
+    assert_ne!(
+        call().await,
+        Ok(Bytes::from("cba")),
+        "strangers are not answered"
+    );
+    own.cluster.join(ClusterId(1));
+    let answered = async {
+        while call().await != Ok(Bytes::from("cba")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(WAIT, answered).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lane_opens_again_after_it_broke() {
     let (there, _heard) = mpsc::unbounded_channel();
     let (address, server_task) = server(me(1, 2), there.clone()).await;

@@ -19,6 +19,7 @@ use proto::{
     token::Token,
 };
 use raft::placement::Placement;
+use replication::RoleName;
 use session::Session;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -76,9 +77,10 @@ impl Replicas {
     /// Everything from this process's memory, where that is all that was asked for.
     fn at_once(&self, fetch: &Arc<Fetch>, token: &Token) -> Option<Fetched> {
         let standings = self.own.standings();
+        // A joiner may be far behind; it answers where no other replica does.
         let is_here = |shard: &ShardId| {
             let standing = standings.get(shard);
-            standing.is_some_and(|standing| standing.is_readable)
+            standing.is_some_and(|own| own.is_readable && own.role != RoleName::Joining)
         };
         if !fetch.shards.iter().all(is_here) {
             return None;

@@ -13,6 +13,7 @@ use proto::{
     token::Token,
 };
 use raft::placement::Placement;
+use replication::RoleName;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -198,13 +199,12 @@ impl<'a> Around<'a> {
         }
     }
 
-    /// Whether this process can answer for a shard; of others that is not known before they are
-    /// asked, but members of the in-sync set nearly always can.
-    fn is_readable_here(&self, shard: ShardId) -> bool {
+    /// Whether this process can answer for a shard, and whether it joins it still; of others that is
+    /// not known before they are asked, but members of the in-sync set nearly always can.
+    fn own(&self, shard: ShardId) -> Option<(bool, NodeId)> {
         let standings = self.replicas.own.standings();
-        standings
-            .get(&shard)
-            .is_some_and(|standing| standing.is_readable)
+        let own = standings.get(&shard).filter(|own| own.is_readable)?;
+        Some((own.role == RoleName::Joining, self.replicas.region.me()))
     }
 }
 
@@ -218,10 +218,9 @@ impl Surroundings for Around<'_> {
         let in_sync = in_sync.map(|replica| (false, replica.node));
         let joining = joining.map(|replica| (true, replica.node));
         let others = in_sync.chain(joining).filter(|(_, node)| *node != me);
-        let own = self.is_readable_here(shard).then_some((false, me));
         let last = usize::MAX;
         let mut nodes: Vec<(bool, usize, NodeId)> = others
-            .chain(own)
+            .chain(self.own(shard))
             .map(|(joins, node)| (joins, self.order.get(&node).copied().unwrap_or(last), node))
             .collect();
         nodes.sort_unstable();
