@@ -251,13 +251,14 @@ impl<S: StateMachine> Group<S> {
         }
     }
 
-    /// Waits until something about the group changes, or a heartbeat's time.
+    /// Waits until somebody else leads, or a heartbeat's time. Not for just any change: openraft tells of
+    /// its state after each request, so the question itself would end the wait, over and over.
     async fn wait_for_change(&self, deadline: Instant) -> Result<(), ProposeError> {
         let mut metrics = self.raft.metrics();
-        // A receiver that openraft hands out has seen nothing yet; what is there now is known.
-        metrics.mark_unchanged();
+        let known = metrics.borrow().current_leader;
         let until = deadline.min(Instant::now() + self.settings.timing.heartbeat);
-        if let Ok(Err(_)) = timeout_at(until, metrics.changed()).await {
+        let changed = metrics.wait_for(|now| now.current_leader != known);
+        if let Ok(Err(_)) = timeout_at(until, changed).await {
             return Err(ProposeError::Stopped("it was shut down".into()));
         }
         if Instant::now() >= deadline {
