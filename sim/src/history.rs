@@ -18,9 +18,9 @@ mod text;
 
 pub use data::{Bytes, Datum, Micros, RowKey, TokenBytes};
 pub use event::{
-    Acknowledged, CallId, Change, Committed, Entry, Event, FinalRead, LookupAnswer, LookupAnswered,
-    LookupIssued, OriginAge, Primary, ReadCell, RejectedRow, Shipped, Status, Values, Wanted,
-    WriteAnswer, WriteAnswered, WriteIssued, WriteRow,
+    Acknowledged, CallId, Change, Committed, Entry, Event, FinalRead, Holds, LookupAnswer,
+    LookupAnswered, LookupIssued, OriginAge, Primary, ReadCell, RejectedRow, Shipped, Status,
+    Values, Wanted, WriteAnswer, WriteAnswered, WriteIssued, WriteRow,
 };
 pub use header::{FORMAT, Header, OrderBy, ViewRule};
 pub use jsonl::JsonlError;

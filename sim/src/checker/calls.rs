@@ -111,7 +111,11 @@ impl<'a> Calls<'a> {
                     calls.finals.push((at, read));
                 }
                 Event::LossAccepted => calls.lost_before = calls.lost_before.max(at),
-                Event::Primary(_) | Event::Committed(_) | Event::Shipped(_) | Event::Note(_) => {}
+                Event::Primary(_)
+                | Event::Committed(_)
+                | Event::Shipped(_)
+                | Event::Holds(_)
+                | Event::Note(_) => {}
             }
         }
         calls.lookups.sort_by_key(|lookup| lookup.answered);
@@ -223,6 +227,7 @@ fn settle_row<'a>(
                     }
                 }
                 Fate::Rejected => rejected = true,
+                Fate::NotTaken => refused += 1,
                 Fate::Unknown => last_answer = u64::MAX,
             },
             Some(WriteAnswer::Refused(_)) => refused += 1,
@@ -259,17 +264,21 @@ fn settle_row<'a>(
 
 enum Fate {
     Durable,
+    /// For ever, whoever is asked again.
     Rejected,
+    /// By this attempt.
+    NotTaken,
     Unknown,
 }
 
 fn fate_in(given: &Acknowledged, row: usize) -> Fate {
-    if given
-        .rejected
-        .iter()
-        .any(|rejected| rejected.row as usize == row)
-    {
-        Fate::Rejected
+    let mut rejected = given.rejected.iter();
+    if let Some(rejected) = rejected.find(|rejected| rejected.row as usize == row) {
+        if rejected.is_for_ever() {
+            Fate::Rejected
+        } else {
+            Fate::NotTaken
+        }
     } else if given.unknown.iter().any(|unknown| *unknown as usize == row) {
         Fate::Unknown
     } else {

@@ -42,9 +42,14 @@ fn judge_request(id: RequestId, request: &Request<'_>, report: &mut Report) {
 }
 
 /// How two answers differ. Rows that one of them leaves open can be anything in the other, and
-/// then their counts say nothing.
+/// then their counts say nothing. So it is with rows that one attempt could not place.
 fn difference(first: &Acknowledged, later: &Acknowledged) -> Option<String> {
-    let open = |row: &u32| first.unknown.contains(row) || later.unknown.contains(row);
+    let is_open = |given: &Acknowledged, row: &u32| {
+        let mut rejected = given.rejected.iter();
+        let not_taken = rejected.any(|of| of.row == *row && !of.is_for_ever());
+        not_taken || given.unknown.contains(row)
+    };
+    let open = |row: &u32| is_open(first, row) || is_open(later, row);
     let decided = |given: &Acknowledged| {
         let rows = given
             .rejected
@@ -58,7 +63,10 @@ fn difference(first: &Acknowledged, later: &Acknowledged) -> Option<String> {
     if before != after {
         return Some(format!("it rejected {before:?}, now {after:?}"));
     }
-    let all_decided = first.unknown.is_empty() && later.unknown.is_empty();
+    let is_decided = |given: &Acknowledged| {
+        given.unknown.is_empty() && given.rejected.iter().all(RejectedRow::is_for_ever)
+    };
+    let all_decided = is_decided(first) && is_decided(later);
     if all_decided && first.superseded != later.superseded {
         return Some(format!(
             "{} rows were superseded, now {}",

@@ -3,8 +3,8 @@
 use super::{Invariant, Judged, Report, Unjudgeable, judge};
 use crate::history::{
     Acknowledged, Bytes, CallId, Change, Committed, Datum, Entry, Event, FORMAT, FinalRead, Header,
-    History, LookupAnswer, LookupAnswered, LookupIssued, Micros, OrderBy, OriginAge, Primary,
-    ReadCell, RejectedRow, RowKey, Shipped, Status, Values, ViewRule, Wanted, WriteAnswer,
+    History, Holds, LookupAnswer, LookupAnswered, LookupIssued, Micros, OrderBy, OriginAge,
+    Primary, ReadCell, RejectedRow, RowKey, Shipped, Status, Values, ViewRule, Wanted, WriteAnswer,
     WriteAnswered, WriteIssued, WriteRow,
 };
 use proto::{
@@ -377,6 +377,27 @@ fn what_was_refused_or_is_yet_to_be_written_is_written_by_nobody() {
     rejected
         .look((30, 40), None, &[0], values(vec![present(5)]))
         .expect(&[&[I4]]);
+    let mut not_taken = script();
+    let attempt = |story: &mut Script, at| {
+        let given = Acknowledged {
+            rejected: vec![RejectedRow {
+                row: 0,
+                reason: Reason::NoPrimary,
+            }],
+            ..Acknowledged::default()
+        };
+        let attempt = story.attempt(at, 1, vec![row_of(VIEW, 5, set(5))]);
+        attempt.answer(at + 5, WriteAnswer::Acknowledged(given));
+    };
+    attempt(&mut not_taken, 10);
+    not_taken
+        .look((30, 40), None, &[0], values(vec![present(5)]))
+        .expect(&[&[I4]]);
+    let mut open = script();
+    open.attempt(1, 1, vec![row_of(VIEW, 5, set(5))]);
+    attempt(&mut open, 10);
+    open.look((30, 40), None, &[0], values(vec![present(5)]))
+        .expect(&[]);
     let mut later = script();
     later.look((30, 40), None, &[0], values(vec![present(5)]));
     later.write(50, 1, set(5)).acknowledged(60, 1);
@@ -692,6 +713,15 @@ fn a_request_sent_again_gets_its_first_answer() {
     answered_twice(rejected(&[0]), rejected(&[])).expect(&[&[I8]]);
     answered_twice(unknown(&[0]), rejected(&[0])).expect(&[]);
     answered_twice(unknown(&[1]), superseded(1)).expect(&[]);
+    // Who is asked next may find the primary that this attempt did not find.
+    let not_taken = || {
+        let mut given = rejected(&[0]);
+        given.rejected[0].reason = Reason::NoPrimary;
+        given
+    };
+    answered_twice(not_taken(), superseded(1)).expect(&[]);
+    answered_twice(superseded(1), not_taken()).expect(&[]);
+    answered_twice(not_taken(), rejected(&[0])).expect(&[]);
 }
 
 #[test]
@@ -760,6 +790,42 @@ fn one_boot_acts_in_an_epoch_and_nothing_committed_changes() {
     told([committed(1, 1), committed(1, 3), committed(2, 2)]).expect(&[&[I8]]);
     told([shipped(1, 1), shipped(1, 1), shipped(2, 2)]).expect(&[]);
     told([shipped(1, 1), shipped(2, 2), shipped(2, 1)]).expect(&[&[I8]]);
+}
+
+#[test]
+fn what_is_committed_at_a_position_is_the_same_in_every_epoch_and_on_every_disk() {
+    let committed = |epoch, position| {
+        Event::Committed(Committed {
+            region: RegionId(1),
+            shard: ShardId(2),
+            epoch: Epoch(epoch),
+            position: Position(position),
+            digest: epoch.into(),
+            node: NodeId(1),
+        })
+    };
+    let holds = |replica: &str, position, digest| {
+        Event::Holds(Holds {
+            replica: replica.to_owned(),
+            region: RegionId(1),
+            shard: ShardId(2),
+            position: Position(position),
+            rows: 4,
+            digest,
+        })
+    };
+    let told = |events: &[Event]| {
+        let mut story = script();
+        for event in events {
+            story.push(1, event.clone());
+        }
+        story
+    };
+    told(&[committed(1, 1), committed(2, 2)]).expect(&[]);
+    told(&[committed(1, 1), committed(2, 1)]).expect(&[&[I8]]);
+    told(&[committed(1, 1), Event::LossAccepted, committed(2, 1)]).expect(&[]);
+    told(&[holds("a", 7, 1), holds("b", 7, 1), holds("b", 8, 2)]).expect(&[]);
+    told(&[holds("a", 7, 1), holds("b", 7, 2)]).expect(&[&[I1]]);
 }
 
 #[test]

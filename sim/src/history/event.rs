@@ -9,7 +9,7 @@ use proto::{
         BootId, Epoch, FeatureId, Incarnation, NodeId, Position, RegionId, Sequence, ShardId,
         Stream,
     },
-    reason::Reason,
+    reason::{Action, Reason},
     request::RequestId,
     time::EventTime,
 };
@@ -49,6 +49,8 @@ pub enum Event {
     Committed(Committed),
     /// A region applied, or shipped, this entry of a stream.
     Shipped(Shipped),
+    /// What one replica's disk holds of a shard, read after the run.
+    Holds(Holds),
     /// More failed than the budget allows, and a person accepted it: what was acknowledged until
     /// now may be lost.
     LossAccepted,
@@ -139,6 +141,15 @@ pub struct RejectedRow {
     pub row: u32,
     /// Why.
     pub reason: Reason,
+}
+
+impl RejectedRow {
+    /// Whether the row is at fault, so that every attempt is told the same. Otherwise this attempt
+    /// could not place it, and another one may have, or may yet.
+    #[must_use]
+    pub fn is_for_ever(&self) -> bool {
+        self.reason.action() == Action::Correct
+    }
 }
 
 /// See [`Event::LookupIssued`].
@@ -300,5 +311,22 @@ pub struct Shipped {
     /// The sequence.
     pub sequence: Sequence,
     /// A digest of its bytes.
+    pub digest: u64,
+}
+
+/// See [`Event::Holds`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    /// Whose disk.
+    pub replica: String,
+    /// The region.
+    pub region: RegionId,
+    /// The shard.
+    pub shard: ShardId,
+    /// Up to where it is committed there.
+    pub position: Position,
+    /// How many rows there are.
+    pub rows: u64,
+    /// A digest of them.
     pub digest: u64,
 }
