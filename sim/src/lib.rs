@@ -4,7 +4,7 @@
 //! clients saw, [`checker`] says which promises it breaks, [`workload`] makes the load, [`client`]
 //! sends it and [`faults`] is the schedule of what goes wrong. The second runs nodes under one seed: [`entropy`]
 //! takes the kernel's randomness and clocks from a thread, [`run`] gives each run a thread of its
-//! own, [`world`] holds the hosts and the network, and [`one_node`] runs a whole node in it.
+//! own, [`world`] holds the hosts and the network, [`one_node`] runs a whole node in it and [`region`] three.
 //!
 //! It is not a node: nothing here decides anything that production decides.
 
@@ -27,3 +27,4 @@ pub mod world;
 mod session;
 
 pub mod one_node;
+pub mod region;

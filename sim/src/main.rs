@@ -1,9 +1,17 @@
 //! `sim`: runs of the simulated world by hand, above all the seed of a run that failed.
 
 use anyhow::{Result, bail};
-use clap::{Parser, Subcommand};
-use sim::one_node::{self, Plan};
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use replication::planted::Bug;
+use sim::{
+    one_node,
+    region::{self, PlantedBug, Rare},
+};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs Atoll in a simulated world, all of it drawn from one seed")]
@@ -26,17 +34,69 @@ enum Run {
         #[arg(long)]
         keep: Option<PathBuf>,
     },
+    /// Three nodes with their gateways: lost disks, wrong clocks and cuts between nodes as well.
+    Region(RegionArguments),
+}
+
+#[derive(Debug, Args)]
+struct RegionArguments {
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, one after the other; it ends with the first that breaks a promise.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Simulated seconds of load, if not the usual.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// The rule to take out.
+    #[arg(long)]
+    planted: Option<Rule>,
+    /// Where to write what nodes logged, and the history where there is one.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+/// The rules that can be taken out, by the names of the holes they open.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Rule {
+    RestartKeepsEpoch,
+    JoinerNotNeeded,
+    NoEpochEntry,
+    OldEpochAckCounts,
+    WipedDiskKeepsStoreId,
+    IndexBeforeCommit,
+}
+
+impl Rule {
+    const fn planted(self) -> PlantedBug {
+        match self {
+            Self::RestartKeepsEpoch => PlantedBug::Replication(Bug::RestartKeepsEpoch),
+            Self::JoinerNotNeeded => PlantedBug::Replication(Bug::JoinerNotNeeded),
+            Self::NoEpochEntry => PlantedBug::Replication(Bug::NoEpochEntry),
+            Self::OldEpochAckCounts => PlantedBug::Replication(Bug::OldEpochAckCounts),
+            Self::WipedDiskKeepsStoreId => PlantedBug::WipedDiskKeepsStoreId,
+            Self::IndexBeforeCommit => PlantedBug::Replication(Bug::IndexBeforeCommit),
+        }
+    }
 }
 
 fn main() -> Result<()> {
-    let Run::OneNode {
-        seed,
-        seconds,
-        keep,
-    } = Arguments::parse().run;
-    let plan = Plan {
+    match Arguments::parse().run {
+        Run::OneNode {
+            seed,
+            seconds,
+            keep,
+        } => run_one_node(seed, seconds, keep.as_deref()),
+        Run::Region(arguments) => run_regions(&arguments),
+    }
+}
+
+fn run_one_node(seed: u64, seconds: u64, keep: Option<&Path>) -> Result<()> {
+    let plan = one_node::Plan {
         load: Duration::from_secs(seconds),
-        ..Plan::of(seed)
+        ..one_node::Plan::of(seed)
     };
     let outcome = one_node::run(&plan)?;
     let mut out = std::io::stdout().lock();
@@ -44,7 +104,7 @@ fn main() -> Result<()> {
     writeln!(out, "{:?}", outcome.seen)?;
     write!(out, "{}", outcome.report)?;
     if let Some(folder) = keep {
-        writeln!(out, "history {}", outcome.keep(&folder)?.display())?;
+        writeln!(out, "history {}", outcome.keep(folder)?.display())?;
     }
     if !outcome.report.is_clean() {
         bail!(
@@ -53,4 +113,54 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Prints a line for each seed, and the rare states of all.
+fn run_regions(arguments: &RegionArguments) -> Result<()> {
+    let mut rare = Rare::default();
+    for seed in arguments.seed..arguments.seed + arguments.seeds {
+        rare += &run_region(seed, arguments)?;
+    }
+    print!("rare states\n{rare}");
+    Ok(())
+}
+
+fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
+    let mut plan = region::Plan::of(seed);
+    plan.planted = arguments.planted.map(Rule::planted);
+    if let Some(seconds) = arguments.seconds {
+        plan.load = Duration::from_secs(seconds);
+    }
+    let (outcome, lines) = region::run_with_journal(&plan);
+    if let Some(folder) = &arguments.keep {
+        std::fs::create_dir_all(folder)?;
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(folder.join(format!("region-{seed}.log")), lines)?;
+    }
+    let outcome = outcome?;
+    if let Some(folder) = &arguments.keep {
+        outcome.keep(folder)?;
+    }
+    let judged = outcome.report.judged;
+    println!(
+        "seed {seed}: trace {}, {} rows acknowledged, {} lookups, {} values bounded, {} records, {}",
+        outcome.hash,
+        judged.acknowledged_rows,
+        judged.lookups,
+        judged.bounded_values,
+        judged.records,
+        if outcome.report.is_clean() {
+            "clean"
+        } else {
+            "BROKEN"
+        },
+    );
+    if !outcome.report.is_clean() {
+        bail!(
+            "seed {seed} breaks promises\n{}{}",
+            outcome.schedule,
+            outcome.report
+        );
+    }
+    Ok(outcome.rare)
 }

@@ -2,10 +2,10 @@
 //! which begins once the cluster has defined the views.
 
 use crate::{
-    client::{self, channel},
-    history::{FORMAT, Header, History, Limits, Micros, Recorder},
+    client::{self, Caller, channel},
+    history::{FORMAT, Header, History, Limits, Micros, RecordError, Recorder},
     run::EPOCH,
-    workload::Probe,
+    workload::{Operation, Probe, TokenUse},
     world::SimNetwork,
 };
 use proto::id::{ClusterId, EntityId, ViewId};
@@ -92,6 +92,19 @@ pub async fn define(address: &str) -> Result<(), Error> {
     // The node is starting; once it stands, this holds however often it is sent.
     while registry.apply(request.clone()).await.is_err() {
         sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Carries one operation of the load out.
+pub async fn carry_out(caller: &mut Caller, operation: Operation) -> Result<(), RecordError> {
+    match operation {
+        Operation::Write { id, rows } => {
+            let _ = caller.write(id, rows, wall_micros() / 1_000).await?;
+        }
+        Operation::Lookup { wanted, token } => {
+            let _ = caller.look_up(&wanted, token == TokenUse::Own).await?;
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@
 mod components;
 mod datagrams;
 mod hosts;
+mod journal;
 mod links;
 mod machine;
 pub mod node;
@@ -22,6 +23,7 @@ mod unsynced;
 pub use components::{HostClock, SeededEntropy, SimNetwork, components};
 pub use datagrams::SimDatagrams;
 pub use hosts::{Failed, Settings, World};
+pub use journal::{Journal, Line};
 pub use machine::{Between, Loss, Machine};
 pub use replay::{Differs, same_twice};
 pub use trace::{Trace, TraceHash};

@@ -6,7 +6,7 @@ use crate::{
     client::Caller,
     history::Recorder,
     session::{self, PROBE, Shared},
-    workload::{Generator, Operation, Settings, TokenUse},
+    workload::{Generator, Settings},
     world::Machine,
 };
 use proto::{id::ClusterId, time::EventTime};
@@ -51,15 +51,8 @@ pub async fn load(
         let mut generator = Generator::new(PROBE, LOAD, seed, client);
         let mut pauses = random(seed, CLIENTS + client);
         loop {
-            let wall = session::wall_micros();
-            match generator.next(EventTime::saturating(wall)) {
-                Operation::Write { id, rows } => {
-                    caller.write(id, rows, wall / 1_000).await?;
-                }
-                Operation::Lookup { wanted, token } => {
-                    caller.look_up(&wanted, token == TokenUse::Own).await?;
-                }
-            }
+            let operation = generator.next(EventTime::saturating(session::wall_micros()));
+            session::carry_out(&mut caller, operation).await?;
             sleep(Duration::from_micros(pauses.within(500..20_000))).await;
         }
     };

@@ -50,6 +50,8 @@ struct Identity {
     node: Option<NodeId>,
     store: Option<StoreId>,
     cluster: Option<ClusterId>,
+    /// Whether somebody else lived here before.
+    lost_all: bool,
 }
 
 impl Machine {
@@ -118,10 +120,21 @@ impl Machine {
         }
         let mut identity = self.identity();
         match loss {
-            Loss::Everything => *identity = Identity::default(),
+            Loss::Everything => {
+                *identity = Identity {
+                    lost_all: true,
+                    ..Identity::default()
+                }
+            }
             Loss::Store => identity.store = None,
             Loss::StoreButNotItsId => {}
         }
+    }
+
+    /// Whether it has lost all it had.
+    #[must_use]
+    pub fn has_lost_all(&self) -> bool {
+        self.identity().lost_all
     }
 
     /// Its disk as it stands, to be read once the world has ended.

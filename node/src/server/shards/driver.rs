@@ -290,6 +290,14 @@ impl Driver {
                 }
                 self.open(shard, replication::Recovered::default());
             }
+            tracing::info!(
+                %shard,
+                epoch = configuration.fence.epoch.0,
+                primary = configuration.primary.node.0,
+                boot = configuration.primary.boot.0,
+                in_sync = configuration.in_sync.len(),
+                "a shard is configured"
+            );
             self.step(shard, Event::Configuration(configuration));
         }
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::server::hlc_bound::{LOW, ROOM};
 use proto::{entry::EntryView, hlc::Hlc, id::ShardId, key::Key, schema::Schemas};
 use raft::registry::Catalog;
-use replication::{Effect, Entry, Event, Message, Read, Ticket, message::Body};
+use replication::{Effect, Entry, Event, Message, Read, Replica, Ticket, message::Body};
 use store::{LogRead, NewEntry};
 
 impl Driver {
@@ -15,6 +15,8 @@ impl Driver {
         match effect {
             Effect::Append { ticket, entry } => self.append(shard, ticket, &entry),
             Effect::Cut { ticket, after } => {
+                let role = self.replicas.get(&shard).map(Replica::role);
+                tracing::info!(%shard, %after, ?role, "a tail that nobody committed is cut");
                 self.writer
                     .cut(shard, after)
                     .map_err(|error| error.to_string())?;
@@ -22,6 +24,7 @@ impl Driver {
                 Ok(())
             }
             Effect::StartEmpty { ticket } => {
+                tracing::info!(%shard, "the shard begins anew, to take a snapshot");
                 let install = self.writer.begin_install(shard);
                 let install = install.map_err(|error| error.to_string())?;
                 self.snapshots.note_emptied(shard, Box::new(install));
