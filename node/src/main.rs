@@ -27,10 +27,11 @@ fn main() -> ExitCode {
 
 /// What happened, on standard error: `RUST_LOG` chooses how much. A command's own words are its answer.
 fn show_log(is_server: bool) {
+    // Raft's replication reports each message that a node which is away did not answer.
     let default = if is_server {
-        "info,openraft=warn,sled=warn,chitchat=error"
+        "info,openraft=error,openraft::replication=off,sled=warn,chitchat=error"
     } else {
-        "error"
+        "error,openraft=off"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
