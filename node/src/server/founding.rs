@@ -15,7 +15,10 @@ use proto::{
 use raft::registry::{Request, region};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 /// A cluster that was founded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +103,12 @@ pub struct Asked {
 }
 
 /// Takes the calls of `atoll init`. The node itself founds, or says why not.
-pub struct InitDesk(pub mpsc::Sender<Asked>);
+pub struct InitDesk {
+    /// Where the node takes them while it belongs to no cluster.
+    pub asked: mpsc::Sender<Asked>,
+    /// Who the node is.
+    pub me: Me,
+}
 
 #[async_trait]
 impl Service for InitDesk {
@@ -108,29 +116,32 @@ impl Service for InitDesk {
         let founding: ClusterSettings =
             serde_json::from_slice(&payload).map_err(|error| Failure(error.to_string()))?;
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { founding, reply };
-        self.0
-            .try_send(asked)
-            .map_err(|_| Failure("another init is under way; look with `atoll status`".into()))?;
+        match self.asked.try_send(Asked { founding, reply }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                let why = "another init is under way; look with `atoll status`";
+                return Err(Failure(why.into()));
+            }
+            Err(TrySendError::Closed(_)) => return Err(self.takes_none()),
+        }
         let founded = answer
             .await
-            .map_err(|_| Failure("the node stopped".into()))?
+            .map_err(|_| self.takes_none())?
             .map_err(Failure)?;
         let json = serde_json::to_vec(&founded).map_err(|error| Failure(error.to_string()))?;
         Ok(json.into())
     }
 }
 
-/// Refuses: the node belongs to a cluster.
-pub struct FoundedAlready(pub Me);
-
-#[async_trait]
-impl Service for FoundedAlready {
-    async fn call(&self, _: NodeId, _: Bytes) -> Result<Bytes, Failure> {
-        let cluster = self.0.cluster.cluster().unwrap_or_default();
-        Err(Failure(format!(
-            "it belongs to cluster {cluster} already; a cluster is founded once, at a node with an empty data directory"
-        )))
+impl InitDesk {
+    fn takes_none(&self) -> Failure {
+        let why = match self.me.cluster.cluster() {
+            Some(cluster) => format!(
+                "it belongs to cluster {cluster} already; a cluster is founded once, at a node with an empty data directory"
+            ),
+            None => "the node stops".into(),
+        };
+        Failure(why)
     }
 }
 
@@ -206,5 +217,36 @@ fn region_settings(region: &RegionSettings, settings: &NodeSettings) -> region::
         durability,
         kafka: None,
         objects: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_init_that_comes_second_is_told_so_at_any_moment() {
+        let (asked, mut taken) = mpsc::channel(1);
+        let me = Me {
+            cluster: Membership::default(),
+            node: NodeId(1),
+            boot: BootId(1),
+        };
+        let desk = InitDesk {
+            asked,
+            me: me.clone(),
+        };
+        let payload = || Bytes::from(serde_json::to_vec(&ClusterSettings::single()).unwrap());
+        let call = async || desk.call(NodeId(2), payload()).await.unwrap_err().0;
+        let founder = async {
+            let first = taken.recv().await.unwrap();
+            me.cluster.join(ClusterId(7));
+            drop(first);
+        };
+        let (waiting, ()) = tokio::join!(call(), founder);
+        assert!(waiting.contains("belongs to cluster"), "{waiting}");
+        drop(taken);
+        let late = call().await;
+        assert!(late.contains("founded once"), "{late}");
     }
 }

@@ -11,11 +11,9 @@ use super::{
     admin::Admin,
     data_dir::DataDirError,
     definitions::Published,
-    founding::{self, InitDesk},
+    founding,
     global::Global,
-    metadata,
-    methods::Call,
-    readiness, registration,
+    metadata, readiness, registration,
     running::{Background, Running},
 };
 use crate::{
@@ -25,7 +23,6 @@ use crate::{
 use edge::{Edge, max_offset};
 use gateway::Gateway;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use waiting::Waiting;
 
 /// A node did not start.
@@ -91,8 +88,7 @@ async fn run(
     let (home, files) = files::open(&settings, &components)?;
     let peering = peering::connect(&settings, &components, &*home, &mut background).await?;
     let waiting = Waiting::start(&settings, &components).await?;
-    let (inits, mut asked) = mpsc::channel(1);
-    peering.peers.offer(Call::Init, Arc::new(InitDesk(inits)));
+    let mut asked = peering.take_inits();
     let metadata = metadata::Start {
         settings: &settings,
         founding: founding.as_ref(),
@@ -106,6 +102,7 @@ async fn run(
     let groups = metadata
         .run(&peering.groups, &mut asked, &mut background)
         .await?;
+    drop(asked);
     waiting.end().await;
     peering::take_part(own, &peering, &groups, &mut background);
     let me = registration::member(&settings, &peering.me, files.store_id);

@@ -6,7 +6,7 @@ use crate::{
     peer::{self, Me, Membership, Mesh},
     server::{
         admin::positions::Positions,
-        founding::FoundedAlready,
+        founding::{Asked, InitDesk},
         global::Global,
         growth::Growth,
         joining::JoinDesk,
@@ -37,6 +37,15 @@ pub(super) struct Peering {
 }
 
 impl Peering {
+    /// Takes calls of `atoll init`, until nobody receives them any more.
+    pub(super) fn take_inits(&self) -> mpsc::Receiver<Asked> {
+        let (asked, inits) = mpsc::channel(1);
+        let me = self.me.clone();
+        self.peers
+            .offer(Call::Init, Arc::new(InitDesk { asked, me }));
+        inits
+    }
+
     /// Lets gateways of other nodes write to this node's shards.
     pub(super) fn offer_writes(&self, global: &Global, components: &Components) {
         let clock = Arc::clone(&components.clock);
@@ -100,7 +109,6 @@ pub(super) fn take_part(
         regional: regional.clone(),
     };
     peers.offer(Call::State, Arc::new(states));
-    peers.offer(Call::Init, Arc::new(FoundedAlready(me.clone())));
     let desk = JoinDesk {
         me: me.clone(),
         global: global.clone(),
