@@ -54,8 +54,9 @@ pub fn run(settings: &Settings) -> Result<Findings> {
     thread::sleep(settings.measure);
     let over = (clock.now(), counted(&cluster, victim)?);
     cluster.wake(victim)?;
-    cluster.settle(settings.whole_within)?;
+    let settled = cluster.settle(settings.whole_within);
     load.stop()?;
+    settled.with_context(|| cluster.last_words())?;
 
     let asked = load.lookups();
     let before = latencies(&asked, victim, begun.0, frozen.0)?;

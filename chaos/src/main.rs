@@ -13,9 +13,6 @@ use chaos::{
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-/// How long a cluster may take until every shard has all its copies again.
-const WHOLE_WITHIN: Duration = Duration::from_secs(300);
-
 #[derive(Debug, Parser)]
 #[command(
     about = "Breaks a cluster of real atoll processes on loopback and judges what clients saw"
@@ -78,6 +75,9 @@ struct Size {
     /// What load and rounds are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Seconds that the cluster may take until every shard has all its copies again
+    #[arg(long, default_value_t = 300)]
+    whole_within: u64,
 }
 
 impl Size {
@@ -99,6 +99,10 @@ impl Size {
             bulk_rows: self.rows,
             readers: 1,
         }
+    }
+
+    const fn whole_within(&self) -> Duration {
+        Duration::from_secs(self.whole_within)
     }
 
     fn cluster(&self) -> Result<Cluster> {
@@ -135,7 +139,7 @@ fn run(run: Run) -> Result<Findings> {
             freeze: Duration::from_secs(freeze),
             down: Duration::from_secs(4),
             calm: Duration::from_secs(calm),
-            whole_within: WHOLE_WITHIN,
+            whole_within: size.whole_within(),
             keep,
         }),
         Run::Frozen { seconds, size } => frozen::run(&frozen::Settings {
@@ -145,9 +149,11 @@ fn run(run: Run) -> Result<Findings> {
                 ..size.load()
             },
             measure: Duration::from_secs(seconds),
-            whole_within: WHOLE_WITHIN,
+            whole_within: size.whole_within(),
         }),
-        Run::Requests { kills, size } => requests::run(&mut size.cluster()?, kills, WHOLE_WITHIN),
-        Run::Schema { size } => schema::run(&mut size.cluster()?, WHOLE_WITHIN),
+        Run::Requests { kills, size } => {
+            requests::run(&mut size.cluster()?, kills, size.whole_within())
+        }
+        Run::Schema { size } => schema::run(&mut size.cluster()?, size.whole_within()),
     }
 }

@@ -27,23 +27,23 @@ impl Findings {
     /// Tells of something that must not be, also right now.
     pub fn violated(&mut self, what: impl Into<String>) {
         let what = what.into();
-        println!("VIOLATION: {what}");
+        if self.violations.len() < SHOWN {
+            println!("VIOLATION: {what}");
+        }
         self.violations.push(what);
     }
 
-    /// What was violated, where its traces lie, and the verdict.
+    /// Where traces lie, and the verdict.
     #[must_use]
     pub fn verdict(&self) -> String {
-        let shown = self.violations.iter().take(SHOWN);
-        let mut lines: Vec<String> = shown.map(|what| format!("VIOLATION: {what}")).collect();
-        if let Some(kept) = &self.kept {
-            lines.push(format!("logs and history: {}", kept.display()));
-        }
-        lines.push(match self.violations.len() {
-            0 => "verdict: nothing was violated".to_owned(),
-            count => format!("verdict: {count} violations"),
+        let kept = self.kept.as_ref();
+        let kept = kept.map_or(String::new(), |kept| {
+            format!("logs and history: {}\n", kept.display())
         });
-        lines.join("\n")
+        match self.violations.len() {
+            0 => format!("{kept}verdict: nothing was violated"),
+            count => format!("{kept}verdict: {count} violations"),
+        }
     }
 
     /// Whether nothing was violated.
@@ -57,6 +57,9 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.told {
             writeln!(f, "{line}")?;
+        }
+        for violation in self.violations.iter().take(SHOWN) {
+            writeln!(f, "VIOLATION: {violation}")?;
         }
         f.write_str(&self.verdict())
     }

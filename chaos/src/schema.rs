@@ -45,6 +45,8 @@ const TIME: &str = "2024-03-01T10:00:00Z";
 const CALL_WITHIN: Duration = Duration::from_secs(10);
 /// How long a node may take to know what was applied while it stood still.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(30);
+/// Every gateway is read by the revision before so long at least.
+const READ_BEFORE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The revision by which an answer was made.
@@ -103,6 +105,7 @@ pub fn run(cluster: &mut Cluster, whole_within: Duration) -> Result<Findings> {
 /// The change itself: applied without the last node, used, and then met by the last node.
 fn change(cluster: &mut Cluster, findings: &mut Findings) -> Result<()> {
     let late = cluster.nodes().len() - 1;
+    thread::sleep(READ_BEFORE);
     cluster.freeze(late)?;
     thread::sleep(FAILOVER);
     cluster

@@ -57,6 +57,7 @@ struct Status {
     shards_under_replicated: u32,
     nodes: Vec<NodeState>,
     groups: Vec<GroupState>,
+    warnings: Vec<String>,
 }
 
 /// See the module.
@@ -74,6 +75,8 @@ pub struct State {
     pub groups: Vec<GroupState>,
     /// Shards.
     pub shards: Vec<ShardState>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
 }
 
 impl State {
@@ -88,6 +91,7 @@ impl State {
             under_replicated: status.shards_under_replicated,
             nodes: status.nodes,
             groups: status.groups,
+            warnings: status.warnings,
             shards: shards
                 .collect::<Result<_, _>>()
                 .context("read the shards")?,
@@ -121,6 +125,12 @@ impl State {
                 "group {} has voters {:?} only",
                 group.group, group.voters
             ));
+        }
+        // A voter whose disk was lost has the name of its successor: names do not tell.
+        let mut warnings = self.warnings.iter();
+        if let Some(warning) = warnings.find(|warning| warning.contains("voters cannot be reached"))
+        {
+            return Some(warning.clone());
         }
         if self.shards.len() < usize::from(shape.shards) {
             return Some(format!("only {} shards are placed", self.shards.len()));
@@ -174,6 +184,7 @@ mod tests {
         let status = json!({
             "cluster_id": "x", "shards_without_primary": 0, "shards_under_replicated": 0,
             "nodes": (["eu-1", "eu-2", "eu-3"].map(node)), "groups": (["global", "region eu"].map(group)),
+            "warnings": [],
         });
         let replica =
             |name: &str| json!({ "node": name, "in_sync": true, "role": "backup", "position": 4 });
@@ -209,6 +220,10 @@ mod tests {
         assert!(said.contains("global"), "{said}");
         let said = lacking(|state| state.groups[1].leader = None);
         assert!(said.contains("no leader"), "{said}");
+        let said = lacking(|state| {
+            state.warnings = vec!["region eu: eu-1 of its 3 voters cannot be reached".into()];
+        });
+        assert!(said.contains("eu-1 of its 3 voters"), "{said}");
         let said = lacking(|state| state.under_replicated = 1);
         assert!(said.contains("too few copies"), "{said}");
         let said = lacking(|state| state.shards.truncate(1));

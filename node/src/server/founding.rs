@@ -12,7 +12,7 @@ use proto::{
     id::{BootId, ClusterId, NodeId},
     shard::{ShardHash, Sharding},
 };
-use raft::registry::{Request, region};
+use raft::registry::{Registry, Request, region};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::{
@@ -170,6 +170,19 @@ pub fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), 
         );
     }
     Ok(())
+}
+
+/// Whether what the node holds is of the cluster that its settings name; if not, what to change.
+pub fn check_name(settings: &NodeSettings, registry: &Registry) -> Result<(), String> {
+    let name = &settings.cluster.name;
+    match &registry.founding {
+        Some(founding) if !name.is_empty() && *name != founding.name => Err(format!(
+            "data directory {} belongs to a cluster named {:?}, not {name:?}; correct cluster.name, or choose another node.data_dir",
+            settings.node.data_dir.display(),
+            founding.name
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The command that founds the cluster.

@@ -17,7 +17,7 @@ use super::{
     running::{Background, Running},
 };
 use crate::{
-    components::Components,
+    components::{Components, Home},
     settings::{ClusterSettings, NodeSettings},
 };
 use edge::{Edge, max_offset};
@@ -87,23 +87,15 @@ async fn run(
     let mut background = Background::default();
     let (home, files) = files::open(&settings, &components)?;
     let peering = peering::connect(&settings, &components, &*home, &mut background).await?;
-    let waiting = Waiting::start(&settings, &components).await?;
-    let mut asked = peering.take_inits();
-    let metadata = metadata::Start {
-        settings: &settings,
-        founding: founding.as_ref(),
-        components: &components,
-        disk: Arc::clone(&files.disk),
-        home: &*home,
-        mesh: &peering.mesh,
-        me: &peering.me,
-        waiting: &waiting.readiness,
-    };
-    let groups = metadata
-        .run(&peering.groups, &mut asked, &mut background)
-        .await?;
-    drop(asked);
-    waiting.end().await;
+    let groups = metadata(
+        own,
+        founding.as_ref(),
+        &files,
+        &*home,
+        &peering,
+        &mut background,
+    )
+    .await?;
     peering::take_part(own, &peering, &groups, &mut background);
     let me = registration::member(&settings, &peering.me, files.store_id);
     let faults = peering::register(me.clone(), &groups, &mut background);
@@ -146,6 +138,35 @@ async fn run(
         groups,
         home,
     })
+}
+
+/// The metadata groups of the cluster that this node goes on in, joins or founds. Until there is one,
+/// health and readiness are answered.
+async fn metadata(
+    (settings, components): (&NodeSettings, &Components),
+    founding: Option<&ClusterSettings>,
+    files: &files::Files,
+    home: &dyn Home,
+    peering: &peering::Peering,
+    background: &mut Background,
+) -> Result<metadata::Metadata, StartError> {
+    let waiting = Waiting::start(settings, components).await?;
+    let mut asked = peering.take_inits();
+    let start = metadata::Start {
+        settings,
+        founding,
+        components,
+        disk: Arc::clone(&files.disk),
+        home,
+        mesh: &peering.mesh,
+        me: &peering.me,
+        waiting: &waiting.readiness,
+    };
+    let groups = start.run(&peering.groups, &mut asked, background).await?;
+    drop(asked);
+    founding::check_name(settings, &groups.global.newest()).map_err(StartError::Setting)?;
+    waiting.end().await;
+    Ok(groups)
 }
 
 fn check(settings: &NodeSettings) -> Result<(), StartError> {
