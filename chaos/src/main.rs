@@ -1,6 +1,6 @@
 //! `chaos`: breaks a cluster of real processes on this machine, and says what that broke.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use chaos::{
     atoll::Atoll,
     clock::Clock,
@@ -11,7 +11,14 @@ use chaos::{
     requests, rounds, schema,
 };
 use clap::{Args, Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use sim::{checker, history::History};
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -56,6 +63,11 @@ enum Run {
         kills: usize,
         #[command(flatten)]
         size: Size,
+    },
+    /// Judges a history that was kept
+    Judge {
+        /// The file
+        history: PathBuf,
     },
     /// Changes definitions while a node stands still
     Schema {
@@ -154,6 +166,19 @@ fn run(run: Run) -> Result<Findings> {
         Run::Requests { kills, size } => {
             requests::run(&mut size.cluster()?, kills, size.whole_within())
         }
+        Run::Judge { history } => judge(&history),
         Run::Schema { size } => schema::run(&mut size.cluster()?, size.whole_within()),
     }
+}
+
+fn judge(path: &Path) -> Result<Findings> {
+    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    let history = History::read_jsonl(BufReader::new(file)).context("read the history")?;
+    let report = checker::judge(&history).context("judge the history")?;
+    let mut findings = Findings::default();
+    findings.tell(report.judged.to_string());
+    for violation in &report.violations {
+        findings.violated(violation.to_string());
+    }
+    Ok(findings)
 }

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     history::{
-        Bytes, Event, FinalRead, LookupAnswer, Micros, ReadCell, RecordError, Recorder, Status,
-        TokenBytes, Wanted, WriteAnswer, WriteRow,
+        Bytes, Event, FinalRead, LookupAnswer, Micros, ReadCell, RecordError, Recorder,
+        RejectedRow, Status, TokenBytes, Wanted, WriteAnswer, WriteRow,
     },
     random::Random,
     workload::Probe,
@@ -171,9 +171,12 @@ impl Caller {
         let wrote = match &answer {
             WriteAnswer::Acknowledged(given) => {
                 self.saw(given.token.as_ref());
-                match given.unknown.is_empty() {
-                    true => Wrote::Acknowledged,
-                    false => Wrote::Open,
+                // What this attempt could not place has no outcome yet.
+                let is_settled = RejectedRow::is_for_ever;
+                if given.unknown.is_empty() && given.rejected.iter().all(is_settled) {
+                    Wrote::Acknowledged
+                } else {
+                    Wrote::Open
                 }
             }
             WriteAnswer::Refused(_) => Wrote::Refused,
