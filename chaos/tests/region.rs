@@ -27,7 +27,8 @@ fn a_region_loses_nodes_and_nothing_else() {
         freeze: Duration::from_secs(6),
         down: Duration::from_secs(3),
         calm: Duration::from_secs(2),
-        whole_within: Duration::from_secs(120),
+        // A wiped voter is replaced after a minute, and only then is the region whole.
+        whole_within: Duration::from_secs(300),
         keep: None,
     });
     let findings = findings.unwrap();
