@@ -5,7 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use replication::planted::Bug;
 use sim::{
     one_node,
-    region::{self, PlantedBug, Rare},
+    region::{self, Outcome, PlantedBug, Rare},
+    world::Line,
 };
 use std::{
     io::Write as _,
@@ -55,6 +56,9 @@ struct RegionArguments {
     /// Where to write what nodes logged, and the history where there is one.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// The same, of seeds that fail.
+    #[arg(long)]
+    keep_broken: Option<PathBuf>,
 }
 
 /// The rules that can be taken out, by the names of the holes they open.
@@ -132,15 +136,14 @@ fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
         plan.load = Duration::from_secs(seconds);
     }
     let (outcome, lines) = region::run_with_journal(&plan);
-    if let Some(folder) = &arguments.keep {
-        std::fs::create_dir_all(folder)?;
-        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        std::fs::write(folder.join(format!("region-{seed}.log")), lines)?;
+    let is_clean = outcome
+        .as_ref()
+        .is_ok_and(|outcome| outcome.report.is_clean());
+    let broken = arguments.keep_broken.as_ref().filter(|_| !is_clean);
+    if let Some(folder) = arguments.keep.as_ref().or(broken) {
+        keep(folder, seed, &lines, outcome.as_ref().ok())?;
     }
     let outcome = outcome?;
-    if let Some(folder) = &arguments.keep {
-        outcome.keep(folder)?;
-    }
     let judged = outcome.report.judged;
     println!(
         "seed {seed}: trace {}, {} rows acknowledged, {} lookups, {} values bounded, {} records, {}",
@@ -163,4 +166,14 @@ fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
         );
     }
     Ok(outcome.rare)
+}
+
+fn keep(folder: &Path, seed: u64, lines: &[Line], outcome: Option<&Outcome>) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(folder.join(format!("region-{seed}.log")), lines)?;
+    if let Some(outcome) = outcome {
+        outcome.keep(folder)?;
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 use proto::time::EventTime;
 use std::{cell::RefCell, error::Error, rc::Rc, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use wire::v1::{
     ShardsRequest, ShardsResponse, StatusRequest, StatusResponse,
     admin_service_client::AdminServiceClient,
@@ -143,17 +143,33 @@ pub async fn lose_disk(
 ) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     // By then the others have dropped the host wherever they could.
-    sleep_until(start + lost.up - Duration::from_millis(900)).await;
-    if !others_agree(lost.host.0).await {
+    sleep_until(start + lost.up - Duration::from_millis(1_100)).await;
+    let host = lost.host.0;
+    // Only while the host is down: answers that come later say nothing any more.
+    let before_it_is_back = start + lost.up - Duration::from_millis(50);
+    let Ok(Some(newest)) = timeout_at(before_it_is_back, without(host)).await else {
         return Ok(());
+    };
+    machine.lose(loss);
+    let host = node::name(host);
+    let mut replicas = newest.shards.iter().flat_map(|shard| &shard.replicas);
+    let was_joining = replicas.any(|replica| replica.node == host && !replica.in_sync);
+    let mut rare = rare.borrow_mut();
+    rare.add(rare::LOST_DISK, 1);
+    rare.add(rare::JOINER_WIPED, usize::from(was_joining));
+    Ok(())
+}
+
+/// The newest shard map, if nothing in it is on `host` alone.
+async fn without(host: usize) -> Option<ShardsResponse> {
+    if !others_agree(host).await {
+        return None;
     }
     // Whoever leads has applied by now whatever was committed before.
     sleep(Duration::from_millis(400)).await;
     let mut newest: Option<ShardsResponse> = None;
-    for place in others(lost.host.0) {
-        let Some(shards) = shards(place).await else {
-            return Ok(());
-        };
+    for place in others(host) {
+        let shards = shards(place).await?;
         if newest
             .as_ref()
             .is_none_or(|known| known.revision < shards.revision)
@@ -161,16 +177,7 @@ pub async fn lose_disk(
             newest = Some(shards);
         }
     }
-    let host = node::name(lost.host.0);
-    if let Some(newest) = newest.filter(|newest| is_held_without(newest, &host)) {
-        machine.lose(loss);
-        let mut replicas = newest.shards.iter().flat_map(|shard| &shard.replicas);
-        let was_joining = replicas.any(|replica| replica.node == host && !replica.in_sync);
-        let mut rare = rare.borrow_mut();
-        rare.add(rare::LOST_DISK, 1);
-        rare.add(rare::JOINER_WIPED, usize::from(was_joining));
-    }
-    Ok(())
+    newest.filter(|newest| is_held_without(newest, &node::name(host)))
 }
 
 fn others(host: usize) -> impl Iterator<Item = usize> {
