@@ -3,9 +3,9 @@
 //!
 //! | client | does |
 //! |---|---|
-//! | [`mixed`] | partial writes, deletions, lookups with and without tokens, through all gateways |
-//! | [`steady`] | writes one row of each shard over and over: the write gap |
-//! | [`patient`] | writes through one gateway and waits for it, also while it stands still |
+//! | `mixed` | partial writes, deletions, lookups with and without tokens, through all gateways |
+//! | `steady` | writes one row of each shard over and over: the write gap |
+//! | `patient` | writes through one gateway and waits for it, also while it stands still |
 //! | [`bulk`] | looks up rows that were loaded before, whose values it knows |
 
 pub mod bulk;
