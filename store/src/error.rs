@@ -3,7 +3,7 @@
 use crate::segment;
 use proto::{
     codec::Malformed,
-    id::{Position, ShardId},
+    id::{Position, ShardId, StoreId},
     reason::{Reason, Refusal},
 };
 use std::io;
@@ -42,6 +42,24 @@ pub enum OpenError {
         /// The file.
         path: String,
     },
+    /// Segments of two stores lie in one directory.
+    #[error(
+        "{directory} holds files of store {one} and of store {other}; move those of one of them elsewhere"
+    )]
+    TwoStores {
+        /// The directory.
+        directory: String,
+        /// One of them.
+        one: StoreId,
+        /// The other.
+        other: StoreId,
+    },
+    /// The log could not be begun.
+    #[error(transparent)]
+    Append(#[from] segment::AppendError),
+    /// What the log begins with could not be written.
+    #[error(transparent)]
+    Write(#[from] segment::WriteError),
     /// A setting cannot work.
     #[error("{0}")]
     Setting(&'static str),

@@ -76,7 +76,7 @@ pub use error::{AppendError, CommitError, CutError, Full, OpenError};
 pub use holders::HolderId;
 pub use keeper::{Compacted, RepairError, StepError, Swept};
 pub use read::{Copy, Known, Plan, ReadRequest, RowState, Run, StagedRow, Staging};
-pub use recover::{Recovered, RecoveredShard};
+pub use recover::{Naming, Recovered, RecoveredShard};
 pub use settings::Settings;
 pub use snapshot::{
     Install, InstallError, Installed, RowsOfChunk, SnapshotChunk, SnapshotError, SnapshotReader,

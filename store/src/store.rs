@@ -16,7 +16,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::{
     hlc::Hlc,
-    id::{PlacementId, Position, RegionId, ShardId, ViewId},
+    id::{PlacementId, Position, RegionId, ShardId, StoreId, ViewId},
     time::EventTime,
 };
 use smallvec::SmallVec;
@@ -71,6 +71,12 @@ impl Store {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The id of this store, for as long as it has its log.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        StoreId(self.directory.owner())
     }
 
     pub(crate) fn shard(&self, id: ShardId) -> Option<Arc<Shard>> {

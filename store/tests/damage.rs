@@ -199,7 +199,7 @@ fn a_directory_of_a_newer_version_is_refused_and_named() {
         .unwrap();
     assert_eq!(
         error.to_string(),
-        "the store in store has format 6, this program reads up to 2; start the newer version"
+        "the store in store has format 7, this program reads up to 3; start the newer version"
     );
     disk.flip_bit("store/FORMAT", digit, 2);
     disk.flip_bit("store/FORMAT", 0, 1);

@@ -4,7 +4,10 @@ use crate::server::data_dir::{DataDir, DataDirError};
 use proto::id::{ClusterId, NodeId, StoreId};
 use raft::group::applied::{AppliedState, SledState};
 use std::{io, path::Path, sync::Arc};
-use store::disk::{Disk, RealDisk};
+use store::{
+    Naming,
+    disk::{Disk, RealDisk},
+};
 
 /// Gives a node its place.
 pub trait Storage: Send + Sync {
@@ -18,8 +21,11 @@ pub trait Home: Send + Sync {
     /// The node that lives here.
     fn node(&self) -> NodeId;
 
-    /// The id of the store here; `fresh` becomes it if there is none yet.
-    fn store(&self, fresh: StoreId) -> Result<StoreId, DataDirError>;
+    /// How the store here is named where its own files name none. `fresh` was just drawn.
+    fn naming(&self, fresh: StoreId) -> Result<Naming, DataDirError>;
+
+    /// The store's own files say now that it is `store`.
+    fn named(&self, store: StoreId) -> Result<(), DataDirError>;
 
     /// The cluster that the node belongs to, once it does.
     fn cluster(&self) -> Result<Option<ClusterId>, DataDirError>;
@@ -49,8 +55,13 @@ impl Home for DataDir {
         Self::node(self)
     }
 
-    fn store(&self, fresh: StoreId) -> Result<StoreId, DataDirError> {
-        Self::store(self, fresh)
+    fn naming(&self, fresh: StoreId) -> Result<Naming, DataDirError> {
+        let former = self.former_store()?;
+        Ok(Naming { fresh, former })
+    }
+
+    fn named(&self, _: StoreId) -> Result<(), DataDirError> {
+        self.forget_former_store()
     }
 
     fn cluster(&self) -> Result<Option<ClusterId>, DataDirError> {

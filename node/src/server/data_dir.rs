@@ -1,8 +1,11 @@
 //! A node's directory: who it is, which cluster it belongs to, and that one process alone uses it.
 //!
 //! ```text
-//! LOCK  format  node-id  store-id  cluster-id  clock  meta/  raft/  store/  snapshots/  cache/
+//! LOCK  format  node-id  cluster-id  clock  meta/  raft/  store/  snapshots/  cache/
 //! ```
+//!
+//! The store's id lies in `store/`, with the rows that it stands for. In directories from before that
+//! a file `store-id` lies beside it, which is read once more and then goes.
 
 use proto::id::{ClusterId, NodeId, StoreId};
 use rustix::fs::{FlockOperation, flock};
@@ -15,6 +18,8 @@ use std::{
 
 /// The layout that this program writes, and the newest that it reads.
 const FORMAT: u32 = 1;
+/// Where the store's id lay before it lay in the store.
+const FORMER_STORE_ID: &str = "store-id";
 
 /// A directory held by this process until it is dropped.
 #[derive(Debug)]
@@ -124,9 +129,23 @@ impl DataDir {
         self.path.join(name)
     }
 
-    /// The id of the store in the directory; `fresh` becomes it if there is none yet.
-    pub fn store(&self, fresh: StoreId) -> Result<StoreId, DataDirError> {
-        read_or_write(&self.join("store-id"), fresh)
+    /// The id of the store in the directory, if it was made while ids lay outside of stores.
+    pub fn former_store(&self) -> Result<Option<StoreId>, DataDirError> {
+        read_id(&self.join(FORMER_STORE_ID))
+    }
+
+    /// The store's own files name it by now.
+    pub fn forget_former_store(&self) -> Result<(), DataDirError> {
+        let path = self.join(FORMER_STORE_ID);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DataDirError::Io {
+                doing: "delete",
+                path,
+                source,
+            }),
+            // Found again after a power loss, it is deleted again.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// The cluster that the node belongs to, once it does.
@@ -260,6 +279,18 @@ mod tests {
         fs::write(folder.path().join("format"), "2").unwrap();
         let newer = DataDir::open(folder.path(), NodeId(7)).unwrap_err();
         assert!(newer.to_string().contains("use a newer atoll"), "{newer}");
+    }
+
+    #[test]
+    fn the_id_of_a_store_from_before_is_given_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path(), NodeId(7)).unwrap();
+        assert_eq!(dir.former_store().unwrap(), None);
+        fs::write(folder.path().join("store-id"), StoreId(5).to_string()).unwrap();
+        assert_eq!(dir.former_store().unwrap(), Some(StoreId(5)));
+        dir.forget_former_store().unwrap();
+        dir.forget_former_store().unwrap();
+        assert_eq!(dir.former_store().unwrap(), None);
     }
 
     #[test]

@@ -19,7 +19,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use store::disk::{Disk, Fault, FaultDisk};
+use store::{
+    Naming,
+    disk::{Disk, Fault, FaultDisk},
+};
 
 /// Puts something between a node and its disk.
 pub type Between = Arc<dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk> + Send + Sync>;
@@ -164,8 +167,16 @@ impl Home for Machine {
             .expect("a home is opened before it is asked")
     }
 
-    fn store(&self, fresh: StoreId) -> Result<StoreId, DataDirError> {
-        Ok(*self.identity().store.get_or_insert(fresh))
+    fn naming(&self, fresh: StoreId) -> Result<Naming, DataDirError> {
+        // Only the planted bug has the machine remember what the store's own files no longer say.
+        let fresh = self.identity().store.unwrap_or(fresh);
+        let former = None;
+        Ok(Naming { fresh, former })
+    }
+
+    fn named(&self, store: StoreId) -> Result<(), DataDirError> {
+        self.identity().store = Some(store);
+        Ok(())
     }
 
     fn cluster(&self) -> Result<Option<ClusterId>, DataDirError> {

@@ -1,20 +1,24 @@
 //! The files of a store's directory: which hint files are sound, which base segments there are.
 
-use super::replay::Hurt;
+use super::{aside::Why, identity::Identity, replay::Hurt};
 use crate::{
     body::{Body, Facts},
     disk::Disk,
     error::OpenError,
     hint::{HintFile, HintRow},
-    place::{Order, Place, key_check},
+    place::{Order, Place, Slot, key_check},
     preface::BasePreface,
-    segment::{Damage, Group, Known, Scanned, Segment, SegmentId, parse_name, scan_all},
+    segment::{
+        Damage, FILE_HEADER_BYTES, FileHeader, FileKind, Group, Known, Scanned, Segment, SegmentId,
+        parse_name, scan_all,
+    },
     snapshot::CARRIED,
     store::Store,
 };
-use proto::record::RecordView;
+use proto::{id::ShardId, record::RecordView};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::Arc,
 };
 
@@ -27,6 +31,8 @@ pub(super) struct Bases {
     pub(super) damage: Vec<Damage>,
     /// What of shards' rows was lost.
     pub(super) hurts: Vec<Hurt>,
+    /// Files that no longer count, to be put aside once the log says what was lost with them.
+    pub(super) aside: Vec<(SegmentId, Why)>,
 }
 
 impl Hints {
@@ -93,7 +99,11 @@ pub(super) fn add_log_bodies(
 }
 
 /// Opens the base segments and gives each a slot. One without a hint file is read through.
-pub(super) fn open_bases(store: &Store, hints: &Hints) -> Result<Bases, OpenError> {
+pub(super) fn open_bases(
+    store: &Store,
+    hints: &Hints,
+    identity: &Identity,
+) -> Result<Bases, OpenError> {
     let while_doing = OpenError::while_doing;
     let disk = store.directory.disk();
     let names = disk
@@ -105,20 +115,24 @@ pub(super) fn open_bases(store: &Store, hints: &Hints) -> Result<Bases, OpenErro
         .filter_map(|name| parse_name(name))
         .filter(|(_, kind)| *kind == "base")
     {
-        let segment = Segment::open(disk.as_ref(), store.directory.path(id, extension))?;
-        let Some(segment) = segment.filter(|segment| segment.id == id).map(Arc::new) else {
-            // It was published whole, so its header was lost to rot, and with it all its rows.
-            bases.damage.push(Damage {
-                segment: id,
-                from: 0,
-                to: 0,
-            });
-            bases.hurts.push(Hurt {
-                shard: None,
-                through_group: u64::MAX,
-            });
-            continue;
+        let path = store.directory.path(id, extension);
+        let segment = Segment::open(disk.as_ref(), path.clone())?.filter(|found| found.id == id);
+        let segment = match segment {
+            Some(foreign) if !identity.owns(&foreign.header) => {
+                bases.aside.push((id, Why::Former));
+                continue;
+            }
+            Some(segment) => segment,
+            None if identity.begins => {
+                bases.aside.push((id, Why::Former));
+                continue;
+            }
+            None => match without_header(store, id, path, hints, &mut bases)? {
+                Some(segment) => segment,
+                None => continue,
+            },
         };
+        let segment = Arc::new(segment);
         let hint = hints.get(id);
         let is_hinted = hint.is_some();
         let facts = Facts {
@@ -137,8 +151,79 @@ pub(super) fn open_bases(store: &Store, hints: &Hints) -> Result<Bases, OpenErro
     Ok(bases)
 }
 
+/// A base segment was published whole, so rot took its header. With a hint file that says all of it
+/// nothing is lost: records guard themselves, and the header is written again. Without one nothing says
+/// when its rows were copied, so the shards that have rows in it need a new copy.
+fn without_header(
+    store: &Store,
+    id: SegmentId,
+    path: String,
+    hints: &Hints,
+    bases: &mut Bases,
+) -> Result<Option<Segment>, OpenError> {
+    let while_doing = OpenError::while_doing;
+    bases.damage.push(Damage {
+        segment: id,
+        from: 0,
+        to: FILE_HEADER_BYTES,
+    });
+    let file = store.directory.disk().open(&path);
+    let file = file.map_err(while_doing("opening a segment"))?;
+    let size_bytes = file.size_bytes();
+    let size_bytes = size_bytes.map_err(while_doing("measuring a segment"))?;
+    let hint = hints.get(id).filter(|hint| hint.span.end <= size_bytes);
+    let header = FileHeader {
+        kind: FileKind::Sealed,
+        id,
+        previous: SegmentId(0),
+        previous_end: 0,
+        first_group: 1,
+        born_after: hint.as_ref().map_or(u64::MAX, |hint| hint.span.born_after),
+        owner: store.directory.owner(),
+    };
+    let segment = Segment::opened(header, path, size_bytes, file);
+    if hint.is_some() {
+        let restored = segment.restore_header();
+        restored.map_err(while_doing("writing a segment's header again"))?;
+        return Ok(Some(segment));
+    }
+    let whose =
+        shards_in(store, Arc::new(segment)).map_err(while_doing("reading a base segment"))?;
+    let hurt = |shard| Hurt {
+        shard,
+        through_group: u64::MAX,
+    };
+    match whose {
+        Some(shards) => bases
+            .hurts
+            .extend(shards.into_iter().map(|shard| hurt(Some(shard)))),
+        None => bases.hurts.push(hurt(None)),
+    }
+    bases.aside.push((id, Why::Rotten));
+    Ok(None)
+}
+
+/// The shards that have rows in a base segment; none where a part of it cannot be read.
+fn shards_in(store: &Store, segment: Arc<Segment>) -> io::Result<Option<BTreeSet<ShardId>>> {
+    let facts = Facts::default();
+    let unplaced = Body::new(Slot(0), Arc::clone(&segment), true, facts);
+    let mut shards = BTreeSet::new();
+    let rotten = scan_all(
+        &segment,
+        &|group| base_rows(store, &unplaced, group).is_some(),
+        &mut |scanned| {
+            if let Scanned::Group(_, group) = scanned
+                && let Ok(preface) = BasePreface::decode(group.preface())
+            {
+                shards.insert(preface.shard);
+            }
+        },
+    )?;
+    Ok((rotten.is_empty() && !shards.is_empty()).then_some(shards))
+}
+
 /// Collects a base segment's rows from the segment itself.
-fn read_base(store: &Store, body: &Arc<Body>, bases: &mut Bases) -> std::io::Result<()> {
+fn read_base(store: &Store, body: &Arc<Body>, bases: &mut Bases) -> io::Result<()> {
     let mut rows = Vec::new();
     let mut hurt = Vec::new();
     let rotten = scan_all(

@@ -5,7 +5,8 @@ use std::io;
 
 /// The format of the directory as a whole: which files there are and what they mean together.
 /// 2: states know lineages, and shards may have a file of what a snapshot carried.
-const FORMAT: u32 = 2;
+/// 3: the store's id lies here, in a file and in the headers of segments.
+const FORMAT: u32 = 3;
 const TEXT: &str = "atoll store ";
 
 /// Writes the file where there is none, and refuses a directory that a later version made.

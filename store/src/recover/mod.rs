@@ -4,13 +4,16 @@
 //! After it, entries up to the logged commit point are visible and later ones are pending, as they
 //! were. Whatever a crash interrupted is either whole or gone.
 
+mod aside;
 mod files;
 mod format;
+mod identity;
 mod load;
 mod replay;
 mod requests;
 mod settled;
 
+pub use identity::Naming;
 pub(crate) use requests::window_start;
 
 use crate::{
@@ -28,7 +31,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use proto::{
     entry::{EntryView, length_of},
-    id::ShardId,
+    id::{ShardId, StoreId},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -42,6 +45,8 @@ pub struct Recovered {
     pub torn: bool,
     /// Where the log has lost what was durable.
     pub damage: Vec<Damage>,
+    /// The id of a store that was here and whose log is gone: this one began anew under another id.
+    pub lost: Option<StoreId>,
 }
 
 /// A shard as it was found.
@@ -67,10 +72,24 @@ impl RecoveredShard {
 }
 
 impl Store {
-    /// Opens the store in `settings.directory` of `disk`, founding it where there is none.
+    /// Opens a store that no other node knows of, so that any id will do. See [`Self::open_named`].
     pub fn open(
         disk: Arc<dyn Disk>,
         settings: Settings,
+    ) -> Result<(Arc<Self>, Writer, Recovered), OpenError> {
+        let naming = Naming {
+            fresh: StoreId(1),
+            former: None,
+        };
+        Self::open_named(disk, settings, naming)
+    }
+
+    /// Opens the store in `settings.directory` of `disk`, founding it where there is none. Its id is
+    /// the one that its files name; `naming` says which it gets where they name none.
+    pub fn open_named(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        naming: Naming,
     ) -> Result<(Arc<Self>, Writer, Recovered), OpenError> {
         if settings.segment_bytes < 64 << 10
             || settings.segment_bytes >= crate::place::FILE_BYTES_MAX
@@ -82,6 +101,7 @@ impl Store {
         disk.create_dir(&settings.directory)
             .map_err(OpenError::while_doing("making the store's directory"))?;
         format::check(disk.as_ref(), &settings.directory)?;
+        let named = identity::read(disk.as_ref(), &settings.directory)?;
         let hints = files::open_hints(disk.as_ref(), &settings.directory)?;
         let mut groups: Vec<(Arc<Segment>, Group, bool)> = Vec::new();
         let opened = LogWriter::open_known(
@@ -96,12 +116,16 @@ impl Store {
                 }
             },
         )?;
+        let owners = opened.segments.iter().map(|(own, _)| own.header.owner);
+        let owners: Vec<u64> = owners.collect();
+        let identity = identity::decide(&settings.directory, named, &owners, naming)?;
+        identity::take(opened.writer.directory(), identity.id, named)?;
         let store = Arc::new(empty(settings, &opened.writer));
-        let bases = files::open_bases(&store, &hints)?;
+        let bases = files::open_bases(&store, &hints, &identity)?;
         let bodies = files::add_log_bodies(&store, &opened.segments, &hints);
-        let mut found = replay::replay(&store, &bodies, &groups);
+        let mut found = replay::replay(&store, &bodies, &groups, &opened.damage);
         drop(groups);
-        found.quarantine(&opened, &bases);
+        found.quarantine(&bases);
         found.note_settled(&store)?;
         let carried = found.read_carried(&store)?;
         load::load(&store, &mut found)?;
@@ -113,7 +137,12 @@ impl Store {
         }
         requests::collect(&store, &mut recovered)?;
         store.refresh_capacity();
-        let writer = Writer::new(Arc::clone(&store), opened.writer, shards);
+        let mut writer = Writer::new(Arc::clone(&store), opened.writer, shards);
+        if identity.begins || !bases.aside.is_empty() {
+            // From now on a log that is missing is lost, and what is missing with a file is known.
+            writer.begin_segment()?;
+            aside::put_aside(&store.directory, &bases.aside)?;
+        }
         let damage = opened.damage.into_iter().chain(bases.damage).collect();
         Ok((
             store,
@@ -122,6 +151,7 @@ impl Store {
                 shards: recovered,
                 torn: opened.torn,
                 damage,
+                lost: identity.lost,
             },
         ))
     }

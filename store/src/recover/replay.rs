@@ -6,13 +6,13 @@ use crate::{
     body::Body,
     pending::PendingEntry,
     preface::LogPreface,
-    segment::{Group, Opened, Segment, SegmentId},
+    segment::{Damage, Group, Segment, SegmentId},
     state::{LogEnd, RecentRequest, ShardState, StateRecord, decode_cut},
     store::Store,
     writer::WriterShard,
 };
 use proto::{
-    entry::{EntryHeader, EntryKind, EntryView, length_of},
+    entry::{EntryHeader, EntryKind, EntryView},
     id::{Position, ShardId},
     request::RequestId,
 };
@@ -46,6 +46,31 @@ pub(super) struct Work {
     /// Entries that stand, by position, as far as they were read.
     pub(super) entries: VecDeque<PendingEntry>,
     is_hurt: bool,
+    doubt: Doubt,
+}
+
+/// Whether something of a shard may have lain in a part of the log that rot took.
+///
+/// Nothing did if what follows says so: the next entry names its predecessor by epoch and position, and
+/// a pair of those never changes its content; and a state that was written later says the same end of
+/// the log, the same beginning of the shard, and all that lost entries could have moved besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Doubt {
+    #[default]
+    None,
+    /// Nothing of the shard was read since.
+    Fresh,
+    /// Entries that follow its log were read since, and no state.
+    Followed,
+}
+
+/// Something that lies in a log segment.
+enum Piece<'a> {
+    Group(&'a Group),
+    /// A group with a sound header, whose payload is not.
+    Unsound(&'a Group),
+    /// Bytes of which nothing is known.
+    Lost,
 }
 
 /// Replays the groups that were read, and the cuts of settled segments between them.
@@ -53,12 +78,10 @@ pub(super) fn replay(
     store: &Store,
     bodies: &[Arc<Body>],
     groups: &[(Arc<Segment>, Group, bool)],
+    damage: &[Damage],
 ) -> Found {
     let mut found = Found::default();
-    let mut by_segment = BTreeMap::<SegmentId, Vec<&(Arc<Segment>, Group, bool)>>::new();
-    for group in groups {
-        by_segment.entry(group.0.id).or_default().push(group);
-    }
+    let mut by_segment = pieces(groups, damage);
     for body in bodies {
         if let Some(hint) = body.facts.lock().hint.clone() {
             for part in &hint.parts {
@@ -69,21 +92,46 @@ pub(super) fn replay(
             }
             continue;
         }
-        for (_, group, is_sound) in by_segment.get(&body.segment.id).into_iter().flatten() {
-            if *is_sound {
-                found.group(store, body, group);
-            } else {
-                found.hurts.push(Hurt {
-                    shard: None,
-                    through_group: group.header.number,
-                });
+        for piece in by_segment
+            .remove(&body.segment.id)
+            .unwrap_or_default()
+            .values()
+        {
+            match piece {
+                Piece::Group(group) | Piece::Unsound(group) => found.group(store, body, group),
+                Piece::Lost => found.lose(),
             }
         }
     }
     found
 }
 
+/// What was found of each segment, by where it begins.
+fn pieces<'a>(
+    groups: &'a [(Arc<Segment>, Group, bool)],
+    damage: &[Damage],
+) -> BTreeMap<SegmentId, BTreeMap<u64, Piece<'a>>> {
+    let mut pieces = BTreeMap::<SegmentId, BTreeMap<u64, Piece<'a>>>::new();
+    for damage in damage {
+        let of_segment = pieces.entry(damage.segment).or_default();
+        of_segment.insert(damage.from, Piece::Lost);
+    }
+    for (segment, group, is_sound) in groups {
+        let piece = if *is_sound {
+            Piece::Group(group)
+        } else {
+            Piece::Unsound(group)
+        };
+        // An unsound group's bytes are in the damage too; more is known of them here.
+        let of_segment = pieces.entry(segment.id).or_default();
+        of_segment.insert(group.offset, piece);
+    }
+    pieces
+}
+
 impl Found {
+    /// Replays a group. Of one that is not sound, the entries that are; from the first on of which
+    /// nothing is known all that follows is lost.
     fn group(&mut self, store: &Store, body: &Arc<Body>, group: &Group) {
         let preface = LogPreface::decode(group.preface()).expect("the group's checksum holds");
         for (shard, position) in preface.commits {
@@ -93,37 +141,49 @@ impl Found {
         let payload = group.payload_bytes();
         let mut hashes = preface.hashes.as_slice();
         let mut at = 0;
-        while let Some(length) = length_of(&payload[at..]) {
-            let bytes = payload.slice(at..at + length);
-            let view = EntryView::parse(&bytes).expect("the group's entries were verified");
+        while at < payload.len() {
+            let view = EntryView::parse(&payload[at..]);
+            let Ok(view) = view.and_then(|view| view.verify_head().map(|()| view)) else {
+                self.lose();
+                return;
+            };
+            let bytes = payload.slice(at..at + view.bytes().len());
             let header = *view.header();
             let place = (
                 body,
                 group.payload_offset() + at as u64,
                 group.header.number,
             );
-            at += length;
+            at += bytes.len();
             match header.kind {
                 EntryKind::Cut => self.cut(&header, view.extras(), place),
                 EntryKind::State => self.state(store, &header, view.extras(), place.2),
                 _ => {
-                    let rows = view
+                    let indexed = view
                         .records()
-                        .filter(|(_, record)| record.kind().is_indexed())
-                        .count();
-                    let (own, rest) = hashes.split_at(rows.min(hashes.len()));
+                        .filter(|(_, record)| record.kind().is_indexed());
+                    let (own, rest) = hashes.split_at(indexed.count().min(hashes.len()));
                     hashes = rest;
-                    let rows = PendingEntry::rows_of(&view, own).unwrap_or_default();
-                    self.entry(PendingEntry {
+                    let rows = PendingEntry::rows_of(&view, own);
+                    let is_sound = view.verify().is_ok();
+                    let entry = PendingEntry {
                         header,
                         bytes: bytes.clone(),
                         body: Arc::clone(body),
                         offset: place.1,
                         group: place.2,
-                        rows,
-                    });
+                        rows: rows.unwrap_or_default(),
+                    };
+                    self.entry(entry, is_sound);
                 }
             }
+        }
+    }
+
+    /// A part of the log is gone of which nothing is known.
+    fn lose(&mut self) {
+        for work in self.shards.values_mut() {
+            work.doubt = Doubt::Fresh;
         }
     }
 
@@ -164,44 +224,38 @@ impl Found {
         }
     }
 
-    fn entry(&mut self, entry: PendingEntry) {
-        let work = self.shards.entry(entry.header.shard).or_default();
-        let last = LogEnd {
-            epoch: entry.header.epoch,
-            position: entry.header.position,
-        };
+    fn entry(&mut self, entry: PendingEntry, is_sound: bool) {
+        let header = entry.header;
+        let work = self.shards.entry(header.shard).or_default();
+        if !is_sound {
+            // Its place in the log is known, what it says is not.
+            work.is_hurt = true;
+            return;
+        }
         // Positions are dense: a step too wide means that entries between were lost.
-        work.is_hurt |= last.position != work.state.last.position.next();
-        work.state.last = last;
+        let follows = header.position == work.state.last.position.next();
+        let matches = work.doubt != Doubt::Fresh || header.previous_epoch == work.state.last.epoch;
+        work.is_hurt |= !follows || !matches;
+        if work.doubt == Doubt::Fresh {
+            work.doubt = Doubt::Followed;
+        }
+        work.state.last = LogEnd {
+            epoch: header.epoch,
+            position: header.position,
+        };
         work.entries.push_back(entry);
     }
 
     /// Marks the shards that lost something to rot: rows not found may have existed.
-    pub(super) fn quarantine(&mut self, opened: &Opened, bases: &Bases) {
-        let last_group = |segment| {
-            opened
-                .segments
-                .iter()
-                .find(|(own, _)| own.id == segment)
-                .map(|(_, known)| known.last_group)
-        };
-        // A lost group may have held entries of any shard, their last ones too.
-        let lost = opened
-            .damage
-            .iter()
-            .filter_map(|damage| last_group(damage.segment));
-        self.hurts.extend(lost.map(|through_group| Hurt {
-            shard: None,
-            through_group,
-        }));
+    pub(super) fn quarantine(&mut self, bases: &Bases) {
         self.hurts.extend(&bases.hurts);
         for (id, work) in &mut self.shards {
             let touches = |hurt: &Hurt| {
                 hurt.shard.is_none_or(|shard| shard == *id)
                     && hurt.through_group >= work.state.begun_in_group
             };
-            let is_hurt = work.is_hurt || self.hurts.iter().any(touches);
-            if is_hurt {
+            let is_doubtful = work.doubt != Doubt::None;
+            if work.is_hurt || is_doubtful || self.hurts.iter().any(touches) {
                 work.quarantine();
             }
         }
@@ -277,7 +331,10 @@ impl Work {
         if begun > self.state.begun_in_group {
             self.commit = Position(0);
             self.is_hurt = false;
+        } else if self.doubt != Doubt::None {
+            self.is_hurt |= begun < self.state.begun_in_group || state.last != self.state.last;
         }
+        self.doubt = Doubt::None;
         self.entries.retain(|entry| entry.group > begun);
         self.commit = self.commit.max(state.commit.position);
         self.state = state;

@@ -17,6 +17,7 @@ pub struct Directory {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) settings: LogSettings,
     next_id: AtomicU64,
+    owner: AtomicU64,
     spares: Mutex<Vec<String>>,
 }
 
@@ -37,6 +38,7 @@ impl Directory {
             disk,
             settings,
             next_id: AtomicU64::new(next_id),
+            owner: AtomicU64::new(0),
             spares: Mutex::new(spares),
         }
     }
@@ -51,6 +53,17 @@ impl Directory {
     #[must_use]
     pub fn settings(&self) -> &LogSettings {
         &self.settings
+    }
+
+    /// Files that are begun from now on carry this number; see [`FileHeader::owner`](super::FileHeader::owner).
+    pub fn set_owner(&self, owner: u64) {
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// Whose files are begun here; 0 where nobody said.
+    #[must_use]
+    pub fn owner(&self) -> u64 {
+        self.owner.load(Ordering::Relaxed)
     }
 
     /// An id that no segment of this directory had or will have.

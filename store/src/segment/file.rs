@@ -50,6 +50,9 @@ pub struct FileHeader {
     pub first_group: u64,
     /// The last group that was appended to the log when the file was begun.
     pub born_after: u64,
+    /// Whose file it is, a number that the directory's user gave; 0 where none was given, and in files
+    /// from before there were owners.
+    pub owner: u64,
 }
 
 impl FileHeader {
@@ -66,6 +69,7 @@ impl FileHeader {
             self.previous_end,
             self.first_group,
             self.born_after,
+            self.owner,
         ];
         for (at, number) in numbers.into_iter().enumerate() {
             out[8 + at * 8..16 + at * 8].copy_from_slice(&number.to_le_bytes());
@@ -109,6 +113,7 @@ impl FileHeader {
             previous_end: reader.u64().ok()?,
             first_group: reader.u64().ok()?,
             born_after: reader.u64().ok()?,
+            owner: reader.u64().ok()?,
         })
     }
 }
@@ -142,7 +147,7 @@ impl Segment {
         }
     }
 
-    pub(super) fn opened(
+    pub(crate) fn opened(
         header: FileHeader,
         path: String,
         size_bytes: u64,
@@ -178,6 +183,13 @@ impl Segment {
         self.file.set(file).ok().expect("a segment starts once");
     }
 
+    /// Gives a file its header back that lost it to rot; durable on return.
+    pub fn restore_header(&self) -> io::Result<()> {
+        let file = self.file()?;
+        file.write_at(0, &self.header.encode())?;
+        file.sync()
+    }
+
     /// Its path on the disk.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -211,6 +223,7 @@ mod tests {
             previous_end: 4096,
             first_group: 99,
             born_after: 98,
+            owner: 5,
         };
         let bytes = header.encode();
         assert_eq!(FileHeader::decode(&bytes, "x").unwrap(), Some(header));
@@ -234,6 +247,7 @@ mod tests {
             previous_end: 0,
             first_group: 1,
             born_after: 0,
+            owner: 0,
         };
         let mut bytes = header.encode();
         bytes[4] = 2;

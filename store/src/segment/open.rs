@@ -216,6 +216,7 @@ fn without_header(
         previous_end: 0,
         first_group: 1,
         born_after: 0,
+        owner: 0,
     };
     let segment = Segment::opened(header, path.clone(), size_bytes, Arc::clone(&file));
     let groups =

@@ -33,6 +33,7 @@ impl SealedWriter {
             previous_end: 0,
             first_group: 1,
             born_after,
+            owner: directory.owner(),
         };
         let file = directory.disk.create(&directory.path(id, UNFINISHED), 0)?;
         file.write_at(0, &header.encode())?;

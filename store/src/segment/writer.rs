@@ -195,6 +195,7 @@ impl LogWriter {
             previous_end: self.end,
             first_group: self.next_group,
             born_after: self.next_group - 1,
+            owner: self.directory.owner(),
         };
         let path = self.directory.path(id, "log");
         let segment = Arc::new(Segment::planned(

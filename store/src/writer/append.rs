@@ -179,7 +179,7 @@ impl Writer {
         Ok((body, place))
     }
 
-    fn append_head(&mut self) -> Result<(), segment::AppendError> {
+    pub(super) fn append_head(&mut self) -> Result<(), segment::AppendError> {
         let head = self.head_of_segment();
         for run in group_runs(head.iter().map(Bytes::len)) {
             let parts: Vec<&[u8]> = head[run].iter().map(AsRef::as_ref).collect();

@@ -9,7 +9,7 @@ mod cut;
 
 use crate::{
     body::{Body, Facts},
-    error::CutError,
+    error::{CutError, OpenError},
     pending::Pending,
     segment::{self, LogWriter, WriteError},
     settings::GROUP_BYTES,
@@ -141,6 +141,17 @@ impl Writer {
         let synced = batch.sync()?;
         self.note_synced(synced);
         Ok(synced)
+    }
+
+    /// Begins a segment with the states of all shards, and makes it durable.
+    pub(crate) fn begin_segment(&mut self) -> Result<(), OpenError> {
+        self.log.start_segment()?;
+        self.append_head()?;
+        let (last, progress) = (self.log.last_group(), &self.store.progress);
+        progress.appended.store(last, Ordering::Release);
+        progress.settles.store(last, Ordering::Release);
+        self.sync()?;
+        Ok(())
     }
 
     /// Appends a group for commit points alone, when no entry comes to carry them: a restart then

@@ -277,6 +277,38 @@ pub fn hinted(disk: &FaultDisk) -> (Arc<Store>, Writer) {
     (store, writer)
 }
 
+/// Writes four rows of each shard once and another one often, until the four lie in base segments.
+pub fn churn(store: &Store, writer: &mut Writer, shards: &[ShardId]) {
+    let padding = 2_500;
+    for n in 0..4 {
+        for shard in shards {
+            write(
+                writer,
+                *shard,
+                &[Put {
+                    padding,
+                    ..put(n, n as i64)
+                }],
+            );
+        }
+    }
+    for n in 0..80 {
+        for shard in shards {
+            write(
+                writer,
+                *shard,
+                &[Put {
+                    padding,
+                    ..put(99, n)
+                }],
+            );
+        }
+        flush(writer);
+        while store.hint_step().expect("hints are written") {}
+        store.compact_step(1 << 20).expect("it is compacted");
+    }
+}
+
 pub fn chunks(store: &Arc<Store>, bytes: usize) -> Vec<Bytes> {
     let mut reader = store.snapshot(S).unwrap();
     let mut chunks = Vec::new();

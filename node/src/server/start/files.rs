@@ -30,8 +30,17 @@ pub(super) fn open(
     let fresh = NodeId(components.entropy.id());
     let home = components.storage.open(&settings.node.data_dir, fresh)?;
     let disk = home.disk().map_err(io("open the data directory"))?;
-    let store = Store::open(Arc::clone(&disk), store_settings(settings))?;
-    let store_id = home.store(StoreId(components.entropy.id()))?;
+    let naming = home.naming(StoreId(components.entropy.id().max(1)))?;
+    let store = Store::open_named(Arc::clone(&disk), store_settings(settings), naming)?;
+    let store_id = store.0.id();
+    home.named(store_id)?;
+    if let Some(lost) = store.2.lost {
+        tracing::warn!(
+            %lost, %store_id,
+            "the log of the store that was here is gone: it begins anew under another id, and its shards are \
+             brought from other replicas"
+        );
+    }
     let (bound, start) = HlcBound::open(Arc::clone(&disk)).map_err(io("read the clock's bound"))?;
     let mut clock = HlcClock::starting_at(start);
     clock.observe(store.0.largest_hlc());
