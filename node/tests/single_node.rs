@@ -16,6 +16,7 @@ mod single_node {
     mod merge;
     mod messages;
     mod metrics;
+    mod outgrown;
     mod process;
     mod reflection;
     mod refused_starts;

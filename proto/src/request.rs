@@ -7,6 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// A UUID of version 7: it carries when it was issued, so "older than the window" can be judged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -59,6 +60,19 @@ impl RequestId {
         bytes[6] = 0x70 | (bytes[6] & 0x0f);
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
         Self(bytes)
+    }
+
+    /// The id under which piece `number` of a part is known, where the part's rows outgrow one entry:
+    /// it was issued when the request was, and follows from the request alone. Piece 0 has the request's.
+    #[must_use]
+    pub fn piece(self, number: u16) -> Self {
+        if number == 0 {
+            return self;
+        }
+        let mut named = [0; 18];
+        named[..16].copy_from_slice(&self.0);
+        named[16..].copy_from_slice(&number.to_le_bytes());
+        Self::make(self.issued_millis(), xxh3_128(&named))
     }
 
     /// The 16 bytes.
@@ -143,19 +157,42 @@ pub struct WriteOutcome {
     pub rejected: Vec<Rejection>,
 }
 
+impl Rejection {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.write.to_le_bytes());
+        out.extend(self.row.to_le_bytes());
+        out.extend((self.refusal.reason as u16).to_le_bytes());
+        encode_text(&self.refusal.field, out);
+        encode_text(&self.refusal.message, out);
+    }
+
+    /// Bytes that it takes in an outcome's stored form.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes.len()
+    }
+}
+
 impl WriteOutcome {
+    /// Bytes of the stored form besides its rejections.
+    pub const HEAD_BYTES: usize = 12;
+
     /// The stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend(self.accepted.to_le_bytes());
         out.extend(self.superseded.to_le_bytes());
         out.extend((self.rejected.len() as u32).to_le_bytes());
         for rejection in &self.rejected {
-            out.extend(rejection.write.to_le_bytes());
-            out.extend(rejection.row.to_le_bytes());
-            out.extend((rejection.refusal.reason as u16).to_le_bytes());
-            encode_text(&rejection.refusal.field, out);
-            encode_text(&rejection.refusal.message, out);
+            rejection.encode(out);
         }
+    }
+
+    /// How many rows of the request it speaks of.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.accepted as usize + self.rejected.len()
     }
 
     /// Reads the stored form.
@@ -215,6 +252,23 @@ mod tests {
         assert_eq!(id.to_string(), "01a1ee56-5e7b-7fff-bfff-ffffffffffff");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(RequestId::from_bytes(id.as_bytes()), Ok(id));
+    }
+
+    #[test]
+    fn pieces_of_a_part_have_ids_of_their_own_of_the_same_age() {
+        let id = RequestId::make(1_795_000_000_123, 7);
+        let pieces: std::collections::BTreeSet<_> = (0..1_000).map(|n| id.piece(n)).collect();
+        assert_eq!(pieces.len(), 1_000);
+        assert_eq!(id.piece(0), id);
+        // Stored in logs: it never changes.
+        assert_eq!(
+            id.piece(1).to_string(),
+            "01a1ee56-5e7b-7f9b-8874-b1f7f67ee120"
+        );
+        for piece in pieces {
+            assert_eq!(piece.issued_millis(), id.issued_millis());
+            assert_eq!(RequestId::from_bytes(piece.as_bytes()), Ok(piece));
+        }
     }
 
     #[test]

@@ -8,13 +8,13 @@ use crate::{
     configuration::{Configuration, Fence},
     context::Micros,
     core::Loading,
-    entry::Mark,
+    entry::{Entry, Mark},
     replica::{Replica, RoleName},
     requests::Key,
     streams::Head,
     token::{Asked, Coverage, coverage},
 };
-use proto::id::PlacementId;
+use proto::{id::PlacementId, request::WriteOutcome};
 
 impl Replica {
     /// The newest configuration it has seen.
@@ -35,10 +35,13 @@ impl Replica {
         self.core.log.committed()
     }
 
-    /// Whether a part of a request is in its log, committed or not: a repeat of it takes no room.
+    /// What a part of a request comes to that is in its log, committed or not.
     #[must_use]
-    pub fn has_request(&self, key: &Key) -> bool {
-        self.core.log.answer(key).is_some() || self.core.log.pending(key).is_some()
+    pub fn outcome_of(&self, key: &Key) -> Option<WriteOutcome> {
+        if let Some(written) = self.core.log.answer(key) {
+            return Some(written.outcome.clone());
+        }
+        self.core.log.pending(key).and_then(Entry::outcome)
     }
 
     /// The end of its log; the controller promotes the member whose is largest.

@@ -2,19 +2,24 @@
 
 use crate::{configuration::Fence, requests::Written};
 use proto::{
+    entry::HEADER_BYTES,
     hlc::Hlc,
     id::{NodeId, PlacementId},
+    limits::{ENTRY_BYTES, ROWS_PER_ENTRY},
     reason::Reason,
     record::Encoded,
-    request::{RequestId, RequestPart, WriteOutcome},
+    request::{Rejection, RequestId, RequestPart, WriteOutcome},
 };
 use smallvec::SmallVec;
+
+/// An entry's header, and its extras' own length and padding, which take less than two alignments.
+pub(crate) const AROUND_ROWS_BYTES: usize = HEADER_BYTES + 32;
 
 /// Names a waiting caller to the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplyTo(pub u64);
 
-/// One part of a request: the rows that become one entry.
+/// One piece of a part of a request: the rows that become one entry.
 #[derive(Debug, Clone)]
 pub struct Write {
     /// Whom to answer.
@@ -43,6 +48,57 @@ pub struct PreparedRow {
     pub records: SmallVec<[Encoded; 2]>,
     /// What its view is ordered by.
     pub order: Order,
+}
+
+/// What an entry still takes of a write: rows, and what is said of rows that were not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    bytes: usize,
+    records: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            bytes: ENTRY_BYTES - AROUND_ROWS_BYTES - WriteOutcome::HEAD_BYTES,
+            records: ROWS_PER_ENTRY,
+        }
+    }
+}
+
+impl Room {
+    /// Whether nothing was taken yet.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes a row if it fits.
+    pub fn take_row(&mut self, row: &PreparedRow) -> bool {
+        self.take(row.bytes(), row.records.len())
+    }
+
+    /// Takes a rejection if it fits.
+    pub fn take_rejection(&mut self, rejection: &Rejection) -> bool {
+        self.take(rejection.stored_bytes(), 0)
+    }
+
+    fn take(&mut self, bytes: usize, records: usize) -> bool {
+        let fits = bytes <= self.bytes && records <= self.records;
+        if fits {
+            self.bytes -= bytes;
+            self.records -= records;
+        }
+        fits
+    }
+}
+
+impl PreparedRow {
+    /// What it takes in an entry.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.bytes.len()).sum()
+    }
 }
 
 /// What decides which of two writes of a view stands.

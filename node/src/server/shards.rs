@@ -8,6 +8,7 @@ mod holds;
 mod input;
 pub mod message_codec;
 mod outbox;
+mod pieces;
 mod prepare;
 mod recovered;
 mod reporting;

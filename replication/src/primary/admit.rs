@@ -13,10 +13,10 @@ use crate::{
     requests::Written,
     settings::PENDING_BYTES,
     streams::Head,
-    write::{Answer, Order, PreparedRow, Refused, ReplyTo, Write},
+    write::{AROUND_ROWS_BYTES, Answer, Order, PreparedRow, Refused, ReplyTo, Write},
 };
 use proto::{
-    entry::{EntryBuilder, EntryHeader, EntryKind, HEADER_BYTES},
+    entry::{EntryBuilder, EntryHeader, EntryKind},
     hlc::Hlc,
     id::Sequence,
     limits::{ENTRY_BYTES, MAX_CLOCK_OFFSET, ROWS_PER_ENTRY},
@@ -194,8 +194,6 @@ fn record_count(write: &Write) -> usize {
 }
 
 fn entry_bytes(write: &Write, extras: usize) -> usize {
-    let records = write.rows.iter().flat_map(|row| &row.records);
-    let rows: usize = records.map(|encoded| encoded.bytes.len()).sum();
-    // The extras' own length and their padding take less than two alignments.
-    HEADER_BYTES + extras + 32 + rows
+    let rows: usize = write.rows.iter().map(PreparedRow::bytes).sum();
+    AROUND_ROWS_BYTES + extras + rows
 }

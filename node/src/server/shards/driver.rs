@@ -8,6 +8,7 @@ use super::{
     holds::Holds,
     input::{Input, PartWrite},
     outbox::Outbox,
+    pieces::Pieces,
     recovered::Found,
     snapshots::{SnapshotOrder, Snapshots},
 };
@@ -23,6 +24,7 @@ use replication::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Range,
     sync::Arc,
     time::Duration,
 };
@@ -62,8 +64,18 @@ pub(super) enum Work {
 }
 
 /// A part whose caller waits.
-pub(super) struct Waiting {
+pub(super) struct Open {
     pub(super) write: PartWrite,
+    pub(super) pieces: Pieces,
+}
+
+/// A piece of a part, given to its shard's core.
+pub(super) struct Waiting {
+    /// Of which part.
+    pub(super) part: u64,
+    pub(super) piece: u16,
+    /// Which of the part's rows.
+    pub(super) rows: Range<usize>,
     pub(super) tries: u8,
 }
 
@@ -81,6 +93,8 @@ pub struct Driver {
     pub(super) now: Now,
     pub(super) board: Board,
     planted: Planted,
+    pub(super) parts: BTreeMap<u64, Open>,
+    pub(super) next_part: u64,
     pub(super) waiting: BTreeMap<ReplyTo, Waiting>,
     pub(super) next_reply: u64,
     pub(super) max_future: Duration,
@@ -161,6 +175,8 @@ impl Driver {
             now,
             board,
             planted,
+            parts: BTreeMap::new(),
+            next_part: 0,
             waiting: BTreeMap::new(),
             next_reply: 0,
             max_future,

@@ -40,7 +40,7 @@ impl Driver {
                 Ok(())
             }
             Effect::Reply { to, answer } => {
-                self.answer(to, answer, shard);
+                self.answer(to, answer);
                 Ok(())
             }
             Effect::Propose(proposal) => {

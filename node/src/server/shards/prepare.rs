@@ -9,6 +9,7 @@ use proto::{
     hlc::Hlc,
     id::RegionId,
     key::Key,
+    limits::ENTRY_BYTES,
     merge::merge,
     reason::{Reason, Refusal},
     record::{Encoded, RecordKind, RecordView, UNSTAMPED, encode},
@@ -23,7 +24,7 @@ use raft::registry::{
     definition::OrderBy,
     span::Span,
 };
-use replication::write::{Order, PreparedRow};
+use replication::write::{Order, PreparedRow, Room};
 use smallvec::{SmallVec, smallvec};
 use std::time::Duration;
 
@@ -61,9 +62,12 @@ pub struct Terms<'a> {
     pub max_future: Duration,
 }
 
-/// A part's rows, ready for their entry.
+/// Rows of a part, ready for one entry.
 #[derive(Debug, Default)]
 pub struct Prepared {
+    /// How many of the rows that were given it holds, those that were not taken included. The others
+    /// need another entry.
+    pub taken: usize,
     /// The rows.
     pub rows: Vec<PreparedRow>,
     /// What becomes of the rows once committed.
@@ -72,23 +76,45 @@ pub struct Prepared {
     pub stamp_at_most: Option<Hlc>,
 }
 
-/// Prepares a part's rows; no two of them are of one row.
+/// Prepares rows of a part, from the first on, as many as one entry takes; no two of them are of one
+/// row.
 #[must_use]
 pub fn prepare(rows: &[WriteRow], terms: &Terms<'_>, standing: &impl StandingRows) -> Prepared {
-    let mut prepared = Prepared::default();
+    let (mut prepared, mut room) = (Prepared::default(), Room::default());
     for row in rows {
-        match prepare_row(row, terms, standing) {
+        let is_first = room.is_whole();
+        let ready = match prepare_row(row, terms, standing) {
+            Ok(ready) if room.take_row(&ready.row) => Ok(ready),
+            Ok(ready) if is_first => Err(too_large(&ready.row)),
+            Ok(_) => break,
+            Err(refusal) => Err(refusal),
+        };
+        match ready {
             Ok(ready) => ready.add_to(&mut prepared),
             Err(refusal) => {
-                prepared.outcome.rejected.push(Rejection {
+                let rejection = Rejection {
                     write: row.write,
                     row: row.row,
                     refusal,
-                });
+                };
+                if !room.take_rejection(&rejection) {
+                    break;
+                }
+                prepared.outcome.rejected.push(rejection);
             }
         }
+        prepared.taken += 1;
     }
     prepared
+}
+
+/// A row is one entry's: what was sent and the row that it makes travel and commit together.
+fn too_large(row: &PreparedRow) -> Refusal {
+    let message = format!(
+        "what was sent and the row that it makes take {} bytes together, and an entry holds {ENTRY_BYTES}; make the row smaller",
+        row.bytes()
+    );
+    Refusal::new(Reason::TooLarge, message)
 }
 
 struct Ready {

@@ -5,6 +5,7 @@
 
 mod lineages;
 mod node;
+mod pieces;
 mod region;
 mod snapshots;
 mod wire;

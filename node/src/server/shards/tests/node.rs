@@ -84,18 +84,20 @@ pub struct Node {
     pub store_id: StoreId,
     pub boot: BootId,
     pub alive: Option<Alive>,
+    settings: Settings,
     wire: Wire,
     clock: TestClock,
 }
 
 impl Node {
-    pub fn new(id: u64, wire: &Wire, clock: &TestClock) -> Self {
+    pub fn new(id: u64, segment_bytes: u64, wire: &Wire, clock: &TestClock) -> Self {
         Self {
             id: NodeId(id),
             disk: FaultDisk::new(id),
             store_id: StoreId(id * 10),
             boot: BootId(id * 100),
             alive: None,
+            settings: settings(segment_bytes),
             wire: wire.of(&address(NodeId(id)).to_string()),
             clock: clock.clone(),
         }
@@ -117,7 +119,8 @@ impl Node {
     pub async fn start(&mut self, region: &Region) {
         self.boot = BootId(self.boot.0 + 1);
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
-        let (store, writer, recovered) = Store::open(Arc::clone(&disk), settings()).unwrap();
+        let (store, writer, recovered) =
+            Store::open(Arc::clone(&disk), self.settings.clone()).unwrap();
         let (bound, start) = HlcBound::open(disk).unwrap();
         let mut hlc = HlcClock::starting_at(start);
         hlc.observe(store.largest_hlc());
@@ -274,9 +277,9 @@ impl Node {
     }
 }
 
-fn settings() -> Settings {
+fn settings(segment_bytes: u64) -> Settings {
     Settings {
-        segment_bytes: 64 << 10,
+        segment_bytes,
         spares: 1,
         tail_bytes: 4 << 10,
         ..Settings::default()

@@ -15,16 +15,17 @@ use crate::{
 use bytes::Bytes;
 use gateway::{
     edge::Deadline,
-    write::writer::{Ack, WriteBatch, WritePart},
+    write::writer::{Ack, Change, WriteBatch, WritePart},
 };
 use proto::{
+    entry::EntryView,
     hlc::Hlc,
-    id::{NodeId, PlacementId, ProjectId, RegionId, Revision},
+    id::{NodeId, PlacementId, Position, ProjectId, RegionId, Revision},
     request::{RequestId, RequestPart},
 };
 use raft::registry::Catalog;
 use replication::{Primary, RoleName, requests::Written};
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
@@ -42,8 +43,15 @@ pub struct World {
 impl World {
     /// Three nodes of which the first `copies` hold the shard.
     pub async fn new(copies: usize) -> Self {
+        Self::with_segments(copies, 64 << 10).await
+    }
+
+    /// The same, with log segments of so many bytes.
+    pub async fn with_segments(copies: usize, bytes: u64) -> Self {
         let (wire, clock) = (Wire::new(), TestClock::new());
-        let mut nodes: Vec<Node> = (1..=3).map(|id| Node::new(id, &wire, &clock)).collect();
+        let mut nodes: Vec<Node> = (1..=3)
+            .map(|id| Node::new(id, bytes, &wire, &clock))
+            .collect();
         let in_sync: Vec<_> = nodes[..copies].iter().map(Node::member).collect();
         let boot = proto::id::BootId(nodes[0].boot.0 + 1);
         let region = Region::new(&in_sync, boot);
@@ -77,13 +85,23 @@ impl World {
     }
 
     /// Makes a request of one part that sets one feature of some customers to a new value.
-    pub fn batch(&mut self, customers: std::ops::Range<i64>) -> Arc<WriteBatch> {
+    pub fn batch(&mut self, customers: Range<i64>) -> Arc<WriteBatch> {
+        let value = self.writes + 1;
+        self.request(customers, &|number| set(&[(1, value), (2, number)]))
+    }
+
+    /// Makes a request of one part that changes some customers.
+    pub fn request(
+        &mut self,
+        customers: Range<i64>,
+        change: &dyn Fn(i64) -> Change,
+    ) -> Arc<WriteBatch> {
         self.requests += 1;
         self.writes += 1;
         let event_micros = NOW_MILLIS * 1_000 + self.writes as u64;
         let of = |number| {
-            let value = set(&[(1, self.writes), (2, number)]);
-            row(&self.catalog, "facts", number, event_micros, value)
+            let change = change(number);
+            row(&self.catalog, "facts", number, event_micros, change)
         };
         let part = WritePart {
             shard: SHARD,
@@ -139,7 +157,7 @@ impl World {
         self.write_all(count).await;
         self.forget_requests(count).await;
         let store = &self.nodes[self.primary()].alive().store;
-        let first = store.read_log(SHARD, proto::id::Position(1), 1).unwrap();
+        let first = store.read_log(SHARD, Position(1), 1).unwrap();
         assert!(
             matches!(first, store::LogRead::Gone),
             "the log still begins at its begin"
@@ -156,6 +174,22 @@ impl World {
             sleep(Duration::from_secs(2)).await;
             self.nodes[primary].keep();
         }
+    }
+
+    /// How many entries of the primary's log carry out a request.
+    pub fn entries_of(&self, batch: &WriteBatch) -> usize {
+        let store = &self.nodes[self.primary()].alive().store;
+        let ids: Vec<_> = (0..10).map(|piece| batch.id.piece(piece)).collect();
+        let mut count = 0;
+        for position in 1..=store.applied(SHARD).0 {
+            let read = store.read_log(SHARD, Position(position), 1).unwrap();
+            let store::LogRead::Entries(entries) = read else {
+                panic!("the log holds position {position}");
+            };
+            let view = EntryView::parse(&entries[0]).unwrap();
+            count += usize::from(ids.contains(&view.header().request));
+        }
+        count
     }
 
     /// Waits until all placed replicas are in sync and equal.
