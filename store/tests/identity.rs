@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use proto::id::StoreId;
-use std::{fs, path::Path, sync::Arc};
+use std::sync::Arc;
 use store::{
     Naming, OpenError, Recovered, Settings, Store, Writer,
     disk::{Disk, FaultDisk, RealDisk},
@@ -130,14 +130,10 @@ fn files_of_two_stores_are_refused() {
     ));
     one.kill();
     other.kill();
-    let mut bytes = vec![0; 42];
     let file = other.open("store/ID").unwrap();
-    file.read_at(0, &mut bytes[..file.size_bytes().unwrap() as usize])
-        .unwrap();
-    one.open("store/ID")
-        .unwrap()
-        .write_at(0, &bytes[..file.size_bytes().unwrap() as usize])
-        .unwrap();
+    let mut bytes = vec![0; file.size_bytes().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    one.open("store/ID").unwrap().write_at(0, &bytes).unwrap();
     let error = named(&one, 9, None).err().unwrap().to_string();
     assert_eq!(
         error,
@@ -216,14 +212,16 @@ fn a_real_directory_whose_files_are_gone_is_another_store() {
         Store::open_named(disk, settings, naming).unwrap().0.id().0
     };
     assert_eq!((open(7), open(8)), (7, 7));
-    let store: &Path = &dir.path().join("store");
-    for file in fs::read_dir(store).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            fs::remove_file(path).unwrap();
+    let lose = |extension: &str| {
+        let disk = RealDisk::open(dir.path()).unwrap();
+        for name in disk.list("store").unwrap() {
+            if name.ends_with(extension) {
+                disk.delete(&format!("store/{name}")).unwrap();
+            }
         }
-    }
+    };
+    lose(".log");
     assert_eq!((open(8), open(9)), (8, 8), "without its log");
-    fs::remove_dir_all(store).unwrap();
+    lose("");
     assert_eq!((open(10), open(11)), (10, 10), "without all of it");
 }
