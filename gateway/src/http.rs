@@ -8,7 +8,7 @@ mod error;
 mod lookup;
 mod registry;
 mod scalar;
-mod text;
+pub(crate) mod text;
 mod write;
 
 use crate::{Gateway, Readiness};

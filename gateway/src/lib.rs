@@ -7,7 +7,7 @@
 
 pub mod edge;
 pub mod failure;
-mod nearby;
+pub(crate) use proto::nearby;
 
 pub mod catalog;
 mod keys;

@@ -1,6 +1,8 @@
 //! The registry as callers use it through the gateway. The gateway only passes these calls on: the
 //! rules of definitions are the registry's, and where its leader is, somebody else knows.
 
+pub mod json;
+
 use crate::failure::Failure;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -22,6 +24,11 @@ pub trait Registry: Send + Sync {
     async fn history(&self, request: v1::HistoryRequest) -> Result<v1::HistoryResponse, Failure>;
     /// Makes the definitions of an earlier revision those of a new one.
     async fn rollback(&self, request: v1::RollbackRequest) -> Result<v1::ApplyResponse, Failure>;
+    /// What that would do. Changes nothing.
+    async fn plan_rollback(
+        &self,
+        request: v1::RollbackRequest,
+    ) -> Result<v1::PlanResponse, Failure>;
     /// The present revision, where it is after the given one, and each later one as it comes.
     /// Revisions may be left out where several come at once; the newest never is.
     fn watch(&self, request: v1::WatchRequest) -> BoxStream<'static, v1::RevisionNotice>;

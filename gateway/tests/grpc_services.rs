@@ -71,6 +71,7 @@ async fn definitions_are_passed_on_to_the_registry() {
         .plan(v1::PlanRequest {
             files: files.clone(),
             prune: false,
+            expect_revision: None,
         })
         .await
         .unwrap()
@@ -80,6 +81,7 @@ async fn definitions_are_passed_on_to_the_registry() {
         files,
         prune: false,
         expect_revision: Some(9),
+        break_readers: false,
     };
     check_refused(
         client.apply(stale).await,

@@ -94,6 +94,7 @@ fn apply_yaml(registry: &mut Registry, text: &str) {
             definitions,
             prune: false,
             expect_revision: None,
+            breaking: Default::default(),
         },
     );
 }

@@ -20,5 +20,6 @@ mod single_node {
     mod process;
     mod reflection;
     mod refused_starts;
+    mod registry;
     mod ttl;
 }

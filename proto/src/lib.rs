@@ -7,6 +7,7 @@
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod nearby;
 pub mod reason;
 
 pub mod types;

@@ -1,6 +1,6 @@
 //! Types of features and keys, as definition files write them.
 
-use crate::limits::VECTOR_DIMENSION;
+use crate::{limits::VECTOR_DIMENSION, nearby};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -149,17 +149,41 @@ impl Type {
 /// Why a text is not a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "type {0:?} does not exist; types are bool, int32, int64, float32, float64, string, bytes, \
+    "type {given:?} does not exist; {hint}types are bool, int32, int64, float32, float64, string, bytes, \
      timestamp, list<T> of these, and vector<float32|float16|int8, N> with N from 1 to {VECTOR_DIMENSION}"
 )]
-pub struct InvalidType(String);
+pub struct InvalidType {
+    given: String,
+    hint: String,
+}
 
 impl FromStr for Type {
     type Err = InvalidType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text).ok_or_else(|| InvalidType(text.chars().take(80).collect()))
+        parse(text).ok_or_else(|| InvalidType {
+            given: text.chars().take(80).collect(),
+            hint: meant(text.trim()).map_or_else(String::new, |ty| format!("did you mean {ty}? ")),
+        })
     }
+}
+
+/// The type that a text of other systems, or with a slip, may have meant.
+fn meant(text: &str) -> Option<&'static str> {
+    let lower = text.to_lowercase();
+    let known = match lower.as_str() {
+        "int" | "integer" | "long" | "bigint" | "int16" | "uint32" => "int64",
+        "double" | "float" | "decimal" | "number" => "float64",
+        "text" | "str" | "varchar" => "string",
+        "boolean" => "bool",
+        "binary" | "blob" => "bytes",
+        "datetime" | "date" | "time" | "unix_timestamp" => "timestamp",
+        _ => {
+            let names = Scalar::ALL.into_iter().map(Scalar::as_str);
+            return nearby::nearest(&lower, names);
+        }
+    };
+    Some(known)
 }
 
 fn parse(text: &str) -> Option<Type> {
@@ -236,5 +260,25 @@ mod tests {
         ] {
             assert!(text.parse::<Type>().is_err(), "{text:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_type_that_was_meant() {
+        for (text, meant) in [
+            ("int", "int64"),
+            ("Int64", "int64"),
+            ("floatt32", "float32"),
+        ] {
+            let message = text.parse::<Type>().unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("did you mean {meant}?")),
+                "{message}"
+            );
+        }
+        let message = "geometry".parse::<Type>().unwrap_err().to_string();
+        assert!(
+            message.contains("does not exist; types are bool"),
+            "{message}"
+        );
     }
 }

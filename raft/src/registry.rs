@@ -10,14 +10,18 @@ pub mod span;
 
 pub mod check;
 pub mod definition;
+pub mod schema;
 pub mod yaml;
 
 pub mod history;
 pub mod region;
 pub mod state;
 
+mod columns;
+
 mod apply;
 pub mod command;
+mod define;
 mod export;
 mod parts;
 pub mod plan;
@@ -25,11 +29,11 @@ pub mod plan;
 pub mod catalog;
 
 pub use catalog::Catalog;
-pub use command::{RegistryCommand, RegistryOutcome, Request};
+pub use command::{Breaking, RegistryCommand, RegistryOutcome, Request};
 pub use definition::DefinitionFile;
 pub use plan::{Change, LeftOut, Plan};
 pub use state::Registry;
-pub use yaml::{DefinitionError, parse_yaml};
+pub use yaml::{DefinitionError, parse_yaml, place_of_object};
 
 #[cfg(test)]
 mod tests;

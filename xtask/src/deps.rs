@@ -108,6 +108,7 @@ const LICENCES: &[&str] = &[
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
+    "MIT-0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
@@ -121,6 +122,11 @@ const LICENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[];
 /// build time and size, and types of one do not fit the other.
 const DOUBLED: &[(&str, &str)] = &[
     ("base64", "tonic is on 0.22"),
+    ("crypto-common", "follows digest"),
+    (
+        "digest",
+        "crc-fast, which object_store uses, is on 0.10, its md-5 on 0.11",
+    ),
     (
         "foldhash",
         "follows hashbrown: lru, which chitchat uses, asks for its hasher",
@@ -138,6 +144,10 @@ const DOUBLED: &[(&str, &str)] = &[
         "chitchat is on 0.15; prost-build and prost-derive, used when building only, on 0.14",
     ),
     ("lock_api", "sled 0.34 is on parking_lot 0.11"),
+    (
+        "num-bigint",
+        "fraction, which jsonschema uses in tests, is on 0.4, arrow on 0.5",
+    ),
     ("parking_lot", "sled 0.34 is on 0.11"),
     ("parking_lot_core", "sled 0.34 is on parking_lot 0.11"),
     (

@@ -45,6 +45,7 @@ impl Dataset {
             files,
             prune: false,
             expect_revision: None,
+            breaking: Default::default(),
         };
         gateways
             .apply(request, CHANGE_DEADLINE)

@@ -73,4 +73,13 @@ impl RegistryService for Definitions {
         let answer = self.gateway.registry().rollback(request.into_inner()).await;
         answer.map(Response::new).map_err(to_status)
     }
+
+    async fn plan_rollback(
+        &self,
+        request: Request<RollbackRequest>,
+    ) -> Result<Response<PlanResponse>, Status> {
+        let registry = self.gateway.registry();
+        let answer = registry.plan_rollback(request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
+    }
 }

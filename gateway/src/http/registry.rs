@@ -1,12 +1,11 @@
 //! `/v1/registry/…`: definitions as JSON.
 
 use super::{body::Body, error::HttpFailure};
-use crate::Gateway;
+use crate::{Gateway, registry::json as form};
 use axum::{
     Json,
     extract::{Path, State},
 };
-use proto::reason::Reason;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ struct File {
     text: String,
 }
 
-/// The body of plan and apply.
+/// The body of plan and apply; `break_readers` is apply's alone.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
@@ -32,6 +31,8 @@ pub struct Files {
     #[serde(default)]
     prune: bool,
     expect_revision: Option<u64>,
+    #[serde(default)]
+    break_readers: bool,
 }
 
 fn files(files: Vec<File>) -> Vec<v1::DefinitionFile> {
@@ -48,17 +49,10 @@ pub async fn plan(State(gateway): Shared, Body(body): Body<Files>) -> Answer {
     let request = v1::PlanRequest {
         files: files(body.files),
         prune: body.prune,
+        expect_revision: body.expect_revision,
     };
     let plan = gateway.registry().plan(request).await?;
-    let refusals = plan.refusals.iter().map(|refusal| {
-        json!({ "reason": refusal.reason, "field": refusal.field, "message": refusal.message })
-    });
-    Ok(Json(json!({
-        "base_revision": plan.base_revision,
-        "changes": changes(&plan.changes),
-        "kept": plan.kept,
-        "refusals": refusals.collect::<Vec<_>>(),
-    })))
+    Ok(Json(form::plan(&plan)))
 }
 
 pub async fn apply(State(gateway): Shared, Body(body): Body<Files>) -> Answer {
@@ -66,27 +60,17 @@ pub async fn apply(State(gateway): Shared, Body(body): Body<Files>) -> Answer {
         files: files(body.files),
         prune: body.prune,
         expect_revision: body.expect_revision,
+        break_readers: body.break_readers,
     };
     let applied = gateway.registry().apply(request).await?;
-    Ok(Json(
-        json!({ "revision": applied.revision, "changes": changes(&applied.changes) }),
-    ))
+    Ok(Json(form::applied(&applied)))
 }
 
 pub async fn history(State(gateway): Shared) -> Answer {
-    let history = gateway
-        .registry()
-        .history(v1::HistoryRequest { limit: 0 })
-        .await?;
-    let entries = history.entries.into_iter().map(|entry| {
-        json!({
-            "revision": entry.revision,
-            "applied_at": super::text::timestamp(entry.applied_at_us),
-            "author": entry.author,
-            "changes": entry.changes,
-        })
-    });
-    Ok(Json(json!({ "entries": entries.collect::<Vec<_>>() })))
+    let request = v1::HistoryRequest { limit: 0 };
+    let history = gateway.registry().history(request).await?;
+    let entries: Vec<Value> = history.entries.iter().map(form::history_entry).collect();
+    Ok(Json(json!({ "entries": entries })))
 }
 
 pub async fn projects(state: Shared) -> Answer {
@@ -103,13 +87,10 @@ async fn list(State(gateway): Shared, project: String) -> Answer {
         .list(v1::ListRequest {
             project,
             object: String::new(),
+            at_revision: None,
         })
         .await?;
-    let objects = list
-        .objects
-        .iter()
-        .map(object_json)
-        .collect::<Result<Vec<_>, _>>()?;
+    let objects: Vec<Value> = list.objects.iter().map(form::object).collect();
     Ok(Json(
         json!({ "revision": list.revision, "objects": objects }),
     ))
@@ -125,42 +106,5 @@ pub async fn object(
         name,
     };
     let object = gateway.registry().get(request).await?;
-    Ok(Json(object_json(&object)?))
-}
-
-fn object_json(object: &v1::RegistryObject) -> Result<Value, HttpFailure> {
-    let definition: Value = match object.definition.as_str() {
-        "" => Value::Null,
-        text => serde_json::from_str(text).map_err(|error| {
-            crate::failure::Failure::new(
-                Reason::Internal,
-                format!("the registry gave a definition that is not JSON: {error}"),
-            )
-        })?,
-    };
-    Ok(json!({
-        "object": object.object,
-        "project": object.project,
-        "name": object.name,
-        "revision": object.revision,
-        "summary": object.summary,
-        "definition": definition,
-    }))
-}
-
-fn changes(changes: &[v1::Change]) -> Vec<Value> {
-    let one = |change: &v1::Change| {
-        json!({
-            "action": change.action().as_str_name().to_lowercase(),
-            "project": change.project,
-            "object": change.object,
-            "field": change.field,
-            "from": change.from,
-            "to": change.to,
-            "breaks_readers": change.breaks_readers,
-            "read_by": change.read_by,
-            "summary": change.summary,
-        })
-    };
-    changes.iter().map(one).collect()
+    Ok(Json(form::object(&object)))
 }

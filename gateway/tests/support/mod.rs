@@ -142,6 +142,16 @@ impl Registry for Echo {
         })
     }
 
+    async fn plan_rollback(
+        &self,
+        request: v1::RollbackRequest,
+    ) -> Result<v1::PlanResponse, Failure> {
+        Ok(v1::PlanResponse {
+            base_revision: request.revision,
+            ..Default::default()
+        })
+    }
+
     fn watch(
         &self,
         request: v1::WatchRequest,

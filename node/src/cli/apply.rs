@@ -4,12 +4,12 @@ use super::{arguments::Access, definition_files, failure::PartRefused, plan, ses
 use crate::client::call::{CHANGE_DEADLINE, COMMAND_DEADLINE};
 use anyhow::bail;
 use clap::Args;
-use serde_json::json;
+use gateway::registry::json;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
 };
-use wire::v1::{ApplyRequest, PlanRequest};
+use wire::v1::{ApplyRequest, ApplyResponse, PlanRequest};
 
 /// The arguments of `atoll apply`.
 #[derive(Debug, Args)]
@@ -26,7 +26,11 @@ pub struct ApplyArguments {
     #[arg(long)]
     pub prune: bool,
 
-    /// Refuse if the registry has moved on since this revision
+    /// Carry out what breaks readers too: services and views that are removed
+    #[arg(long)]
+    pub break_readers: bool,
+
+    /// Refuse if the registry has moved on since this revision, and say what changed
     #[arg(long, value_name = "REVISION")]
     pub expect_revision: Option<u64>,
 
@@ -40,29 +44,25 @@ pub async fn run(session: &Session, arguments: ApplyArguments) -> anyhow::Result
     let request = PlanRequest {
         files: files.clone(),
         prune: arguments.prune,
+        expect_revision: arguments.expect_revision,
     };
     let planned = session.gateways.plan(request, COMMAND_DEADLINE).await?;
-    if let Some(expected) = arguments
-        .expect_revision
-        .filter(|expected| *expected != planned.base_revision)
-    {
-        bail!(
-            "the registry is at revision {}, not {expected} [REVISION_CHANGED]; look at the plan again and expect that one",
-            planned.base_revision
-        );
-    }
     if !planned.refusals.is_empty() {
         eprintln!("{}", plan::show(&planned));
         return Err(PartRefused.into());
     }
     if planned.changes.is_empty() {
-        session.output.answer(
-            || plan::show(&planned),
-            || json!({ "revision": planned.base_revision, "changes": [] }),
-        )?;
+        let nothing = ApplyResponse {
+            revision: planned.base_revision,
+            changes: Vec::new(),
+        };
+        session
+            .output
+            .answer(|| plan::show(&planned), || json::applied(&nothing))?;
         return Ok(());
     }
     session.output.note(&plan::show(&planned));
+    plan::check_breaking(&planned, arguments.break_readers)?;
     if !arguments.yes {
         confirm(&format!("apply these changes ({})?", planned.changes.len()))?;
     }
@@ -71,6 +71,7 @@ pub async fn run(session: &Session, arguments: ApplyArguments) -> anyhow::Result
         files,
         prune: arguments.prune,
         expect_revision: Some(planned.base_revision),
+        break_readers: arguments.break_readers,
     };
     let applied = session.gateways.apply(request, CHANGE_DEADLINE).await?;
     session.output.answer(
@@ -81,7 +82,7 @@ pub async fn run(session: &Session, arguments: ApplyArguments) -> anyhow::Result
                 applied.revision
             )
         },
-        || json!({ "revision": applied.revision, "changes": plan::changes_json(&applied.changes) }),
+        || json::applied(&applied),
     )?;
     Ok(())
 }

@@ -20,8 +20,12 @@ struct Project {
     services: Vec<Json>,
 }
 
-/// Prints one project, or all of them.
-pub async fn run(session: &Session, project: Option<String>) -> anyhow::Result<()> {
+/// Prints one project, or all of them, as they are or were.
+pub async fn run(
+    session: &Session,
+    project: Option<String>,
+    at_revision: Option<u64>,
+) -> anyhow::Result<()> {
     let projects = match project {
         Some(project) => vec![project],
         None => {
@@ -41,6 +45,7 @@ pub async fn run(session: &Session, project: Option<String>) -> anyhow::Result<(
         let request = ListRequest {
             project: project.clone(),
             object: String::new(),
+            at_revision,
         };
         let answer = session.gateways.list(request, COMMAND_DEADLINE).await?;
         documents.push(gather(project, &answer.objects)?);

@@ -128,11 +128,7 @@ fn columns(
 async fn join_keys(session: &Session, arguments: &GetArguments) -> anyhow::Result<Vec<JoinKey>> {
     let gateways = &session.gateways;
     let references = match &arguments.service {
-        Some(service) => {
-            definition::service(gateways, &arguments.project, service)
-                .await?
-                .features
-        }
+        Some(service) => definition::service_columns(gateways, &arguments.project, service).await?,
         None => arguments.features.clone(),
     };
     let views: BTreeSet<&str> = references

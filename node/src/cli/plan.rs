@@ -4,8 +4,9 @@ use super::{
     arguments::Access, definition_files, failure::PartRefused, output::table, session::Session,
 };
 use crate::client::call::COMMAND_DEADLINE;
+use anyhow::bail;
 use clap::Args;
-use serde_json::{Value as Json, json};
+use gateway::registry::json;
 use std::path::PathBuf;
 use wire::v1::{Change, ChangeAction, PlanRequest, PlanResponse, RefusedChange};
 
@@ -20,6 +21,10 @@ pub struct PlanArguments {
     #[arg(long)]
     pub prune: bool,
 
+    /// Refuse if the registry has moved on since this revision, and say what changed
+    #[arg(long, value_name = "REVISION")]
+    pub expect_revision: Option<u64>,
+
     #[command(flatten)]
     pub access: Access,
 }
@@ -29,9 +34,12 @@ pub async fn run(session: &Session, arguments: PlanArguments) -> anyhow::Result<
     let request = PlanRequest {
         files: definition_files::read(&arguments.files)?,
         prune: arguments.prune,
+        expect_revision: arguments.expect_revision,
     };
     let plan = session.gateways.plan(request, COMMAND_DEADLINE).await?;
-    session.output.answer(|| show(&plan), || json_of(&plan))?;
+    session
+        .output
+        .answer(|| show(&plan), || json::plan(&plan))?;
     if plan.refusals.is_empty() {
         Ok(())
     } else {
@@ -69,11 +77,27 @@ pub fn show(plan: &PlanResponse) -> String {
         ),
         (count, 0) => {
             let base = plan.base_revision;
-            format!("changes against revision {base}: {count}")
+            let said = if plan.breaks_readers {
+                "; apply refuses them without --break-readers"
+            } else {
+                ""
+            };
+            format!("changes against revision {base}: {count}{said}")
         }
         (_, refusals) => format!("nothing of this can be applied; faults: {refusals}"),
     });
     parts.join("\n")
+}
+
+/// Refuses what breaks readers, unless that was said.
+pub fn check_breaking(plan: &PlanResponse, is_said: bool) -> anyhow::Result<()> {
+    if plan.breaks_readers && !is_said {
+        bail!(
+            "nothing was changed: this breaks readers, as shown; keep what they read, or say \
+             --break-readers if nobody reads it any more [INCOMPATIBLE_CHANGE]"
+        );
+    }
+    Ok(())
 }
 
 /// Why something cannot be applied, and the way out.
@@ -108,37 +132,6 @@ fn mark(action: ChangeAction) -> &'static str {
         ChangeAction::Remove => "-",
         ChangeAction::Unspecified => "?",
     }
-}
-
-/// The plan for programs.
-#[must_use]
-pub fn json_of(plan: &PlanResponse) -> Json {
-    let refusal = |refused: &RefusedChange| json!({ "reason": refused.reason, "field": refused.field, "message": refused.message });
-    json!({
-        "base_revision": plan.base_revision,
-        "changes": changes_json(&plan.changes),
-        "kept": plan.kept,
-        "refusals": plan.refusals.iter().map(refusal).collect::<Vec<_>>(),
-    })
-}
-
-/// Changes for programs.
-#[must_use]
-pub fn changes_json(changes: &[Change]) -> Json {
-    let one = |change: &Change| {
-        json!({
-            "action": change.action().as_str_name().to_lowercase(),
-            "project": change.project,
-            "object": change.object,
-            "field": change.field,
-            "from": change.from,
-            "to": change.to,
-            "breaks_readers": change.breaks_readers,
-            "read_by": change.read_by,
-            "summary": change.summary,
-        })
-    };
-    changes.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -203,13 +196,5 @@ mod tests {
                         add a new version of the view [INCOMPATIBLE_CHANGE]\n\
                         nothing of this can be applied; faults: 1";
         assert!(text.ends_with(expected), "{text}");
-    }
-
-    #[test]
-    fn actions_are_lower_case_words_in_json() {
-        let json = json_of(&plan());
-        let actions = (&json["changes"][0]["action"], &json["changes"][1]["action"]);
-        assert_eq!(actions, (&json!("create"), &json!("remove")));
-        assert_eq!(json["changes"][1]["read_by"], json!(["ranking_v1"]));
     }
 }

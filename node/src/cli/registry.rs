@@ -1,16 +1,21 @@
 //! `atoll registry`: the catalogue, its history, and the way back.
 
-use super::{apply::confirm, export, failure::WrongUsage, output::table, plan, session::Session};
+use super::{
+    apply::confirm,
+    export,
+    failure::{PartRefused, WrongUsage},
+    output::table,
+    plan,
+    session::Session,
+};
 use crate::client::{
     call::{CHANGE_DEADLINE, COMMAND_DEADLINE},
     value_text,
 };
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value as Json, json};
-use wire::v1::{
-    GetRequest, HistoryEntry, HistoryRequest, ListRequest, RegistryObject, RollbackRequest,
-};
+use gateway::registry::json;
+use wire::v1::{GetRequest, HistoryRequest, ListRequest, RegistryObject, RollbackRequest};
 
 /// The arguments of `atoll registry`.
 #[derive(Debug, Args)]
@@ -64,6 +69,9 @@ pub enum RegistryCommand {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
+        /// Go back too where that breaks readers: services that were made since go
+        #[arg(long)]
+        break_readers: bool,
         /// Refuse if the registry has moved on since this revision
         #[arg(long, value_name = "REVISION")]
         expect_revision: Option<u64>,
@@ -73,6 +81,9 @@ pub enum RegistryCommand {
         /// Only this project
         #[arg(long)]
         project: Option<String>,
+        /// As it was at this revision
+        #[arg(long)]
+        revision: Option<u64>,
     },
 }
 
@@ -113,9 +124,19 @@ pub async fn run(session: &Session, arguments: RegistryArguments) -> anyhow::Res
         RegistryCommand::Rollback {
             revision,
             yes,
+            break_readers,
             expect_revision,
-        } => rollback(session, revision, yes, expect_revision).await,
-        RegistryCommand::Export { project } => export::run(session, project).await,
+        } => {
+            let request = RollbackRequest {
+                revision,
+                expect_revision,
+                break_readers,
+            };
+            rollback(session, request, yes).await
+        }
+        RegistryCommand::Export { project, revision } => {
+            export::run(session, project, revision).await
+        }
     }
 }
 
@@ -127,6 +148,7 @@ async fn list(
     let request = ListRequest {
         project: project.unwrap_or_default(),
         object: object.map_or("", ObjectKind::as_str).to_owned(),
+        at_revision: None,
     };
     let answer = session.gateways.list(request, COMMAND_DEADLINE).await?;
     let rows = answer.objects.iter().map(|it| {
@@ -135,26 +157,18 @@ async fn list(
             it.project.clone(),
             it.name.clone(),
             it.revision.to_string(),
+            it.changed_revision.to_string(),
             it.summary.clone(),
         ]
     });
     session.output.records(
-        || table(["object", "project", "name", "since revision", ""], rows),
-        answer.objects.iter().map(json_of),
+        || {
+            let header = ["object", "project", "name", "since", "changed", ""];
+            table(header, rows)
+        },
+        answer.objects.iter().map(json::object),
     )?;
     Ok(())
-}
-
-fn json_of(object: &RegistryObject) -> Json {
-    let definition: Json = serde_json::from_str(&object.definition).unwrap_or(Json::Null);
-    json!({
-        "object": object.object,
-        "project": object.project,
-        "name": object.name,
-        "revision": object.revision,
-        "summary": object.summary,
-        "definition": definition,
-    })
 }
 
 async fn show(
@@ -175,7 +189,7 @@ async fn show(
     let object = session.gateways.get(request, COMMAND_DEADLINE).await?;
     session
         .output
-        .answer(|| text_of(&object), || json_of(&object))?;
+        .answer(|| text_of(&object), || json::object(&object))?;
     Ok(())
 }
 
@@ -203,13 +217,24 @@ async fn only_project(session: &Session, name: &str) -> anyhow::Result<String> {
 }
 
 fn text_of(object: &RegistryObject) -> String {
-    let heading = format!(
-        "{} {}/{}, since revision {}: {}",
-        object.object, object.project, object.name, object.revision, object.summary
+    let mut heading = format!(
+        "# {} {}/{}, since revision {}, as it is since {}: {}",
+        object.object,
+        object.project,
+        object.name,
+        object.revision,
+        object.changed_revision,
+        object.summary
     );
+    if !object.read_by.is_empty() {
+        heading += &format!("\n# read by {}", object.read_by.join(", "));
+    }
+    if !object.columns.is_empty() {
+        heading += &format!("\n# its columns: {}", object.columns.join(", "));
+    }
     let definition =
         export::yaml_of_json(&object.definition).unwrap_or_else(|| object.definition.clone());
-    format!("# {heading}\n{}", definition.trim_end())
+    format!("{heading}\n{}", definition.trim_end())
 }
 
 async fn history(session: &Session, limit: u32) -> anyhow::Result<()> {
@@ -225,46 +250,41 @@ async fn history(session: &Session, limit: u32) -> anyhow::Result<()> {
             entry.changes.join("; "),
         ]
     });
-    let record = |entry: &HistoryEntry| {
-        json!({
-            "revision": entry.revision,
-            "applied_at": value_text::format_micros(entry.applied_at_us),
-            "author": entry.author,
-            "changes": entry.changes,
-        })
-    };
     session.output.records(
         || table(["revision", "applied at", "by", "what"], rows),
-        answer.entries.iter().map(record),
+        answer.entries.iter().map(json::history_entry),
     )?;
     Ok(())
 }
 
-async fn rollback(
-    session: &Session,
-    revision: u64,
-    yes: bool,
-    expect_revision: Option<u64>,
-) -> anyhow::Result<()> {
+/// Shows what going back does, asks, and does exactly that.
+async fn rollback(session: &Session, request: RollbackRequest, yes: bool) -> anyhow::Result<()> {
+    let gateways = &session.gateways;
+    let planned = gateways.plan_rollback(request, COMMAND_DEADLINE).await?;
+    session.output.note(&plan::show(&planned));
+    if !planned.refusals.is_empty() {
+        return Err(PartRefused.into());
+    }
+    plan::check_breaking(&planned, request.break_readers)?;
+    let to = request.revision;
     if !yes {
         confirm(&format!(
-            "make the definitions of revision {revision} those of a new one?"
+            "make the definitions of revision {to} those of a new one?"
         ))?;
     }
     let request = RollbackRequest {
-        revision,
-        expect_revision,
+        expect_revision: Some(planned.base_revision),
+        ..request
     };
-    let answer = session.gateways.rollback(request, CHANGE_DEADLINE).await?;
+    let answer = gateways.rollback(request, CHANGE_DEADLINE).await?;
     session.output.answer(
         || {
-            let changes = plan::changes(&answer.changes);
             format!(
-                "{changes}\nrolled back to revision {revision}, as revision {}",
+                "rolled back to revision {to}, as revision {}",
                 answer.revision
             )
         },
-        || json!({ "revision": answer.revision, "changes": plan::changes_json(&answer.changes) }),
+        || json::applied(&answer),
     )?;
     Ok(())
 }

@@ -67,6 +67,8 @@ calls! {
     history: registry(HistoryRequest) -> HistoryResponse;
     /// Makes the definitions of an earlier revision those of a new one.
     rollback: registry(RollbackRequest) -> ApplyResponse;
+    /// What that would do.
+    plan_rollback: registry(RollbackRequest) -> PlanResponse;
     /// Nodes and groups.
     status: admin(StatusRequest) -> StatusResponse;
     /// The shard map.

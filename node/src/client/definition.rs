@@ -67,15 +67,6 @@ pub enum OrderBy {
     WriteTime,
 }
 
-/// A service's references, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Service {
-    /// Its name.
-    pub name: String,
-    /// `view:feature`, `view@2:feature` or `view:*`.
-    pub features: Vec<String>,
-}
-
 /// A view with its entity: all that a row's columns follow from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewShape {
@@ -126,13 +117,18 @@ pub async fn view_shape(
     })
 }
 
-/// Reads a service.
-pub async fn service(
+/// Reads a service's columns, in order: `view@version:feature` each.
+pub async fn service_columns(
     gateways: &Gateways,
     project: &str,
     name: &str,
-) -> Result<Service, DefinitionError> {
-    object(gateways, project, "service", name).await
+) -> Result<Vec<String>, DefinitionError> {
+    let request = v1::GetRequest {
+        project: project.to_owned(),
+        object: "service".to_owned(),
+        name: name.to_owned(),
+    };
+    Ok(gateways.get(request, COMMAND_DEADLINE).await?.columns)
 }
 
 async fn object<T: for<'a> Deserialize<'a>>(

@@ -331,6 +331,13 @@ impl RegistryService for Service {
     ) -> Result<Response<v1::ApplyResponse>, Status> {
         Err(Status::unimplemented("not part of these tests"))
     }
+
+    async fn plan_rollback(
+        &self,
+        _: Request<v1::RollbackRequest>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
 }
 
 #[tonic::async_trait]

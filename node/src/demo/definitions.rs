@@ -1,6 +1,6 @@
 //! The definition files of `examples/shop`, carried by the program, and the views they define.
 
-use crate::client::definition::{Entity, Service, View, ViewShape};
+use crate::client::definition::{Entity, View, ViewShape};
 use anyhow::Context as _;
 use serde::Deserialize;
 use wire::v1;
@@ -40,6 +40,11 @@ struct File {
     views: Vec<View>,
     #[serde(default)]
     services: Vec<Service>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Service {
+    name: String,
 }
 
 /// The files as they are sent to the registry.

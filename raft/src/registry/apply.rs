@@ -2,8 +2,7 @@
 
 use super::{
     command::{RegistryCommand, RegistryOutcome, Request},
-    definition::DefinitionFile,
-    history::{Before, HistoryEntry},
+    history::HistoryEntry,
     plan::{LeftOut, Plan},
     region::{Founding, Region, RegionGroup, RegionSettings, RegionState},
     state::{Registry, View},
@@ -14,10 +13,10 @@ use proto::{
     reason::{Reason, Refusal},
     time::EventTime,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The change in words, and the plan where definitions were applied.
-type Changed = (Vec<String>, Option<Plan>);
+pub(super) type Changed = (Vec<String>, Option<Plan>);
 
 impl Registry {
     /// Carries a command out, or says why not.
@@ -49,6 +48,7 @@ impl Registry {
                         at_millis,
                         changes,
                         before,
+                        bytes: 0,
                     });
                 }
                 *self = next;
@@ -73,20 +73,20 @@ impl Registry {
                 definitions,
                 prune,
                 expect_revision,
+                breaking,
             } => {
                 self.expect(expect_revision)?;
                 let left_out = if prune { LeftOut::Goes } else { LeftOut::Stays };
-                return self.apply_definitions(&definitions, left_out);
+                return self.define(self.draft(&definitions, left_out), breaking);
             }
             Request::Rollback {
                 to,
                 expect_revision,
+                breaking,
             } => {
                 self.expect(expect_revision)?;
-                let definitions = self
-                    .export_at(to)
-                    .ok_or_else(|| self.no_such_revision(to))?;
-                return self.apply_definitions(&definitions, LeftOut::Recedes);
+                let draft = self.draft_rollback(to).map_err(|refusal| vec![refusal])?;
+                return self.define(draft, breaking);
             }
             Request::Found { founding, regions } => self.found(founding, regions),
             Request::AddRegion { settings } => self.add_region(settings, RegionState::Joining),
@@ -102,47 +102,6 @@ impl Registry {
         words
             .map(|words| (words, None))
             .map_err(|refusal| vec![refusal])
-    }
-
-    fn expect(&self, expected: Option<Revision>) -> Result<(), Vec<Refusal>> {
-        match expected {
-            Some(expected) if expected != self.revision => {
-                let message = format!(
-                    "the registry is at revision {} and {expected} was expected; plan again",
-                    self.revision
-                );
-                Err(vec![Refusal::new(Reason::RevisionChanged, message)])
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn no_such_revision(&self, to: Revision) -> Vec<Refusal> {
-        let oldest = self
-            .history
-            .front()
-            .map_or(self.revision.0, |entry| entry.revision.0.saturating_sub(1));
-        let message = format!(
-            "revision {to} cannot be returned to; {oldest} to {} can",
-            self.revision
-        );
-        vec![Refusal::of_field(Reason::InvalidRequest, "to", message)]
-    }
-
-    fn apply_definitions(
-        &mut self,
-        definitions: &[DefinitionFile],
-        left_out: LeftOut,
-    ) -> Result<Changed, Vec<Refusal>> {
-        let (plan, next) = self.draft(definitions, left_out);
-        if !plan.is_possible() {
-            return Err(plan.refusals);
-        }
-        *self = next;
-        Ok((
-            plan.changes.iter().map(ToString::to_string).collect(),
-            Some(plan),
-        ))
     }
 
     fn found(
@@ -334,36 +293,5 @@ impl Registry {
             }
         }
         words
-    }
-
-    /// The catalogue's objects that differ in `next`, as they are here.
-    fn before(&self, next: &Self) -> Vec<Before> {
-        let mut before = Vec::new();
-        differing(&self.entities, &next.entities, |id, old| {
-            before.push(old.map_or(Before::NoEntity(id), Before::Entity));
-        });
-        differing(&self.views, &next.views, |id, old| {
-            before.push(old.map_or(Before::NoView(id), Before::View));
-        });
-        differing(&self.services, &next.services, |id, old| {
-            before.push(old.map_or(Before::NoService(id), Before::Service));
-        });
-        before
-    }
-}
-
-/// Visits what differs between two maps of shared objects, giving what the older one has.
-fn differing<K: Ord + Copy, V>(
-    old: &BTreeMap<K, Arc<V>>,
-    new: &BTreeMap<K, Arc<V>>,
-    mut visit: impl FnMut(K, Option<Arc<V>>),
-) {
-    for (id, object) in old {
-        if !new.get(id).is_some_and(|other| Arc::ptr_eq(object, other)) {
-            visit(*id, Some(object.clone()));
-        }
-    }
-    for id in new.keys().filter(|id| !old.contains_key(id)) {
-        visit(*id, None);
     }
 }

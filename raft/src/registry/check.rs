@@ -2,8 +2,12 @@
 //!
 //! Knows nothing of the registry; what depends on what exists already is judged in `plan`.
 
-use super::definition::{
-    DefinitionFile, EntityDefinition, FeatureDefinition, Regions, ServiceDefinition, ViewDefinition,
+use super::{
+    definition::{
+        DefinitionFile, EntityDefinition, FeatureDefinition, Regions, ServiceDefinition,
+        ViewDefinition,
+    },
+    reference::FeatureReference,
 };
 use proto::{
     limits::{FEATURES_PER_LOOKUP, FEATURES_PER_VIEW, KEYS_PER_ENTITY, REGIONS, ROW_BYTES},
@@ -17,8 +21,8 @@ use std::{collections::BTreeSet, fmt};
 /// Entities, views or services of one file: a file that a person can still review.
 pub const OBJECTS_PER_FILE: usize = 2_000;
 const DESCRIPTION_BYTES: usize = 4 << 10;
-const WORD_BYTES: usize = 256;
-const TAGS: usize = 32;
+pub(super) const WORD_BYTES: usize = 256;
+pub(super) const TAGS: usize = 32;
 /// The stored text of a default: it travels to every gateway.
 const DEFAULT_BYTES: usize = 64 << 10;
 /// What a row needs beside its columns' fixed parts: header, key, versions.
@@ -169,6 +173,7 @@ impl Judge {
                 judge.fault("a join key cannot be a float, since equal floats have several forms; use int64 or string");
             }
         });
+        self.about(&entity.owner, &entity.description, &entity.tags);
         let Some(shard_by) = &entity.shard_by else {
             return;
         };
@@ -200,7 +205,7 @@ impl Judge {
         if view.features.is_empty() {
             self.fault_at("features", "a view has at least one feature");
         }
-        self.texts(view);
+        self.about(&view.owner, &view.description, &view.tags);
         if let Some(Regions::Only(names)) = &view.regions {
             if names.is_empty() || names.len() > REGIONS {
                 self.fault_at(
@@ -226,9 +231,29 @@ impl Judge {
         }
     }
 
-    fn texts(&mut self, view: &ViewDefinition) {
-        if view
-            .description
+    fn about(
+        &mut self,
+        owner: &Option<String>,
+        description: &Option<String>,
+        tags: &Option<Vec<String>>,
+    ) {
+        self.description(description);
+        if owner.as_ref().is_some_and(|text| text.len() > WORD_BYTES) {
+            self.fault_at("owner", format!("an owner has at most {WORD_BYTES} bytes"));
+        }
+        let tags = tags.as_deref().unwrap_or_default();
+        let is_tag = |tag: &String| (1..=WORD_BYTES).contains(&tag.len());
+        if tags.len() > TAGS || !tags.iter().all(is_tag) {
+            self.fault_at(
+                "tags",
+                format!("there are at most {TAGS} tags of 1 to {WORD_BYTES} bytes"),
+            );
+        }
+        self.unique("tags", "tag", tags.iter().cloned());
+    }
+
+    fn description(&mut self, description: &Option<String>) {
+        if description
             .as_ref()
             .is_some_and(|text| text.len() > DESCRIPTION_BYTES)
         {
@@ -237,25 +262,6 @@ impl Judge {
                 format!("a description has at most {DESCRIPTION_BYTES} bytes"),
             );
         }
-        if view
-            .owner
-            .as_ref()
-            .is_some_and(|text| text.len() > WORD_BYTES)
-        {
-            self.fault_at("owner", format!("an owner has at most {WORD_BYTES} bytes"));
-        }
-        let tags = view.tags.as_deref().unwrap_or_default();
-        if tags.len() > TAGS
-            || tags
-                .iter()
-                .any(|tag| tag.is_empty() || tag.len() > WORD_BYTES)
-        {
-            self.fault_at(
-                "tags",
-                format!("a view has at most {TAGS} tags of 1 to {WORD_BYTES} bytes"),
-            );
-        }
-        self.unique("tags", "tag", tags.iter().cloned());
     }
 
     fn feature(&mut self, feature: &FeatureDefinition) {
@@ -270,16 +276,7 @@ impl Judge {
                 .to_lowercase(),
             );
         }
-        if feature
-            .description
-            .as_ref()
-            .is_some_and(|text| text.len() > DESCRIPTION_BYTES)
-        {
-            self.fault_at(
-                "description",
-                format!("a description has at most {DESCRIPTION_BYTES} bytes"),
-            );
-        }
+        self.description(&feature.description);
         let Some(default) = &feature.default else {
             return;
         };
@@ -314,7 +311,30 @@ impl Judge {
             "feature",
             service.features.iter().map(ToString::to_string),
         );
+        self.about(&service.owner, &service.description, &service.tags);
+        let columns = service.columns.as_deref().unwrap_or_default();
+        self.list("columns", columns, FEATURES_PER_LOOKUP, |judge, column| {
+            if column.view.version.is_none() || column.feature.is_none() {
+                judge.fault(format!(
+                    "{column} is no column; write view@version:feature, or leave columns out"
+                ));
+            }
+        });
+        if columns.iter().any(|column| !reads(service, column)) {
+            let message = "columns are what features meant: each is one that a reference reads";
+            self.fault_at("columns", message);
+        }
     }
+}
+
+/// Whether one of a service's references can have meant a column.
+fn reads(service: &ServiceDefinition, column: &FeatureReference) -> bool {
+    service.features.iter().any(|reference| {
+        let (view, wanted) = (&reference.view, &column.view);
+        view.name == wanted.name
+            && (view.version.is_none() || view.version == wanted.version)
+            && (reference.feature.is_none() || reference.feature == column.feature)
+    })
 }
 
 fn combines(combine: Combine, ty: Type) -> bool {

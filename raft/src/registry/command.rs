@@ -28,6 +28,17 @@ pub struct RegistryCommand {
     pub request: Request,
 }
 
+/// Whether a change may break requests that work now. Commands of version 1 did not say, and could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Breaking {
+    /// Whoever asks has said so.
+    #[default]
+    Allowed,
+    /// Such a change is refused as a whole.
+    Refused,
+}
+
 /// What is asked of the global group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -47,6 +58,9 @@ pub enum Request {
         prune: bool,
         /// Refused at any other revision.
         expect_revision: Option<Revision>,
+        /// Whether requests that work now may fail from then on. Since version 2.
+        #[serde(default)]
+        breaking: Breaking,
     },
     /// Returns the catalogue to how it was, as a new revision.
     Rollback {
@@ -54,6 +68,9 @@ pub enum Request {
         to: Revision,
         /// Refused at any other revision.
         expect_revision: Option<Revision>,
+        /// Whether requests that work now may fail from then on. Since version 2.
+        #[serde(default)]
+        breaking: Breaking,
     },
     /// Makes a region known; it begins as joining.
     AddRegion {
@@ -115,5 +132,5 @@ pub enum RegistryOutcome {
 }
 
 impl machine::Command for RegistryCommand {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 }

@@ -6,6 +6,7 @@
 use super::{
     literal::Literal,
     reference::FeatureReference,
+    schema,
     span::{Horizon, Span},
 };
 use proto::{
@@ -17,18 +18,12 @@ use proto::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The JSON Schema of definition files, as it is published.
-#[must_use]
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(DefinitionFile).to_value()
-}
-
 /// One file, or one YAML document of a file: parts of one project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefinitionFile {
     /// The project; created when new.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub project: Name,
     /// What features describe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,23 +36,34 @@ pub struct DefinitionFile {
     pub services: Vec<ServiceDefinition>,
 }
 
-/// An entity. All of it is fixed for ever.
+/// An entity. All of it but what people are told is fixed for ever.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntityDefinition {
     /// Its name.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub name: Name,
     /// Its join keys.
+    #[schemars(schema_with = "schema::keys")]
     pub keys: Vec<KeyDefinition>,
     /// The join keys that choose the shard; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<String>>")]
+    #[schemars(schema_with = "schema::shard_by")]
     pub shard_by: Option<Vec<Name>>,
     /// `sharded` (default) or `every_node`.
     #[serde(default, skip_serializing_if = "is_sharded")]
-    #[schemars(with = "CopiesSchema")]
+    #[schemars(schema_with = "schema::copies")]
     pub copies: Copies,
+    /// Whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::tags")]
+    pub tags: Option<Vec<String>>,
 }
 
 /// One join key.
@@ -65,11 +71,11 @@ pub struct EntityDefinition {
 #[serde(deny_unknown_fields)]
 pub struct KeyDefinition {
     /// Its name.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub name: Name,
     /// Its type: bool, int32, int64, string, bytes or timestamp.
     #[serde(rename = "type")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::key_type")]
     pub ty: Scalar,
 }
 
@@ -78,13 +84,14 @@ pub struct KeyDefinition {
 #[serde(deny_unknown_fields)]
 pub struct ViewDefinition {
     /// Its name.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub name: Name,
     /// Its version, from 1.
     #[serde(default = "first_version")]
+    #[schemars(schema_with = "schema::version")]
     pub version: u16,
     /// The entity that its rows describe.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub entity: Name,
     /// The age past which values are no longer served; `none` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,11 +119,13 @@ pub struct ViewDefinition {
     pub description: Option<String>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::tags")]
     pub tags: Option<Vec<String>>,
     /// Alert when served values are older; `none` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<Horizon>,
     /// Its features.
+    #[schemars(schema_with = "schema::features")]
     pub features: Vec<FeatureDefinition>,
 }
 
@@ -125,11 +134,11 @@ pub struct ViewDefinition {
 #[serde(deny_unknown_fields)]
 pub struct FeatureDefinition {
     /// Its name.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub name: Name,
     /// Its type, such as `int64`, `list<string>` or `vector<float32, 64>`.
     #[serde(rename = "type")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::feature_type")]
     pub ty: Type,
     /// What is served where there is no row or the feature was never set; `null` takes it away.
     #[serde(
@@ -140,7 +149,7 @@ pub struct FeatureDefinition {
     pub default: Option<Literal>,
     /// How values written in several regions become one; `latest` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<CombineSchema>")]
+    #[schemars(schema_with = "schema::combine")]
     pub combine: Option<Combine>,
     /// Whether readers should stop using it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,11 +164,26 @@ pub struct FeatureDefinition {
 #[serde(deny_unknown_fields)]
 pub struct ServiceDefinition {
     /// Its name.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::name")]
     pub name: Name,
     /// What it reads, in order: `view:feature`, `view@2:feature` or `view:*`.
-    #[schemars(with = "Vec<String>")]
+    #[schemars(schema_with = "schema::references")]
     pub features: Vec<FeatureReference>,
+    /// What that meant when the service was made, `view@version:feature` each. Files written by hand
+    /// leave it out; `registry export` gives it where `features` would mean something else by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::columns")]
+    pub columns: Option<Vec<FeatureReference>>,
+    /// Whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::tags")]
+    pub tags: Option<Vec<String>>,
 }
 
 /// Which of two writes of a cell wins.
@@ -198,7 +222,7 @@ pub enum Regions {
 }
 
 /// [`Regions`] as they are written: the word `all`, or a list of names.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize)]
 #[serde(
     untagged,
     expecting = "regions are the word all or a list of region names"
@@ -242,7 +266,7 @@ impl JsonSchema for Regions {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        RegionsText::json_schema(generator)
+        schema::regions(generator)
     }
 }
 
@@ -257,28 +281,4 @@ const fn first_version() -> u16 {
 
 fn is_sharded(copies: &Copies) -> bool {
     *copies == Copies::Sharded
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "describes proto's Copies, which knows no JSON Schema"
-)]
-enum CopiesSchema {
-    Sharded,
-    EveryNode,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "describes proto's Combine, which knows no JSON Schema"
-)]
-enum CombineSchema {
-    Latest,
-    Sum,
-    Min,
-    Max,
 }

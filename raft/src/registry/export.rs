@@ -8,16 +8,14 @@ use super::{
         DefinitionFile, EntityDefinition, FeatureDefinition, KeyDefinition, Regions,
         ServiceDefinition, ViewDefinition,
     },
-    history::Before,
     span::Horizon,
-    state::{EVERYWHERE, Entity, Feature, Registry, Service, View, ViewSettings},
+    state::{About, EVERYWHERE, Entity, Feature, Registry, Service, View, ViewSettings},
 };
 use proto::{
     id::{ProjectId, Revision},
     name::Name,
     schema::Combine,
 };
-use std::collections::BTreeSet;
 
 impl Registry {
     /// The definitions of one project, objects in the order of their ids.
@@ -38,57 +36,26 @@ impl Registry {
             entities: entities.map(|entity| entity_definition(entity)).collect(),
             views: views.map(|view| self.view_definition(view)).collect(),
             services: services
-                .map(|service| service_definition(service))
+                .map(|service| self.service_definition(service))
                 .collect(),
         })
     }
 
-    /// The projects that changed since a revision, as they were then; none if that is too far back.
+    /// The projects that changed since a revision, as they were then; none if that is not kept.
+    /// Services come with the columns that they had.
     #[must_use]
-    pub fn export_at(&self, revision: Revision) -> Option<Vec<DefinitionFile>> {
-        let oldest = self.history.front()?.revision;
-        if revision.0 + 1 < oldest.0 || revision > self.revision {
-            return None;
+    pub(super) fn export_at(&self, revision: Revision) -> Option<Vec<DefinitionFile>> {
+        let past = self.at(revision)?;
+        let mut files = Vec::new();
+        for project in past.differing_projects(self) {
+            let mut file = past.export(project)?;
+            for service in &mut file.services {
+                let stored = past.service(project, service.name.as_str())?;
+                service.columns = Some(past.column_references(&stored.columns));
+            }
+            files.push(file);
         }
-        let mut past = self.clone();
-        let mut touched = BTreeSet::new();
-        for entry in self
-            .history
-            .iter()
-            .rev()
-            .take_while(|entry| entry.revision > revision)
-        {
-            for before in &entry.before {
-                touched.extend(past.restore(before));
-            }
-        }
-        Some(
-            touched
-                .into_iter()
-                .filter_map(|project| past.export(project))
-                .collect(),
-        )
-    }
-
-    /// Puts one object back; gives its project.
-    fn restore(&mut self, before: &Before) -> Option<ProjectId> {
-        match before {
-            Before::NoEntity(id) => self.entities.remove(id).map(|entity| entity.project),
-            Before::NoView(id) => self.views.remove(id).map(|view| view.project),
-            Before::NoService(id) => self.services.remove(id).map(|service| service.project),
-            Before::Entity(entity) => {
-                self.entities.insert(entity.id, entity.clone());
-                Some(entity.project)
-            }
-            Before::View(view) => {
-                self.views.insert(view.id, view.clone());
-                Some(view.project)
-            }
-            Before::Service(service) => {
-                self.services.insert(service.id, service.clone());
-                Some(service.project)
-            }
-        }
+        Some(files)
     }
 
     fn view_definition(&self, view: &View) -> ViewDefinition {
@@ -112,6 +79,19 @@ impl Registry {
         }
     }
 
+    fn service_definition(&self, service: &Service) -> ServiceDefinition {
+        let (owner, description, tags) = about_definition(&service.about);
+        ServiceDefinition {
+            name: service.name.clone(),
+            features: service.references.clone(),
+            columns: (!self.reads_as_written(service))
+                .then(|| self.column_references(&service.columns)),
+            owner,
+            description,
+            tags,
+        }
+    }
+
     fn regions_of(&self, view: &View) -> Regions {
         let set = &self.placements[&view.placement];
         let names: Vec<Name> = set
@@ -126,12 +106,21 @@ fn unless_default<T: PartialEq + Clone>(present: &T, default: &T) -> Option<T> {
     (present != default).then(|| present.clone())
 }
 
+fn about_definition(about: &About) -> (Option<String>, Option<String>, Option<Vec<String>>) {
+    (
+        unless_default(&about.owner, &String::new()),
+        unless_default(&about.description, &String::new()),
+        unless_default(&about.tags, &Vec::new()),
+    )
+}
+
 fn entity_definition(entity: &Entity) -> EntityDefinition {
     let in_order = entity
         .shard_by
         .iter()
         .map(|place| usize::from(*place))
         .eq(0..entity.keys.len());
+    let (owner, description, tags) = about_definition(&entity.about);
     let key_name = |place: &u8| entity.keys[usize::from(*place)].name.clone();
     EntityDefinition {
         name: entity.name.clone(),
@@ -145,6 +134,9 @@ fn entity_definition(entity: &Entity) -> EntityDefinition {
             .collect(),
         shard_by: (!in_order).then(|| entity.shard_by.iter().map(key_name).collect()),
         copies: entity.copies,
+        owner,
+        description,
+        tags,
     }
 }
 
@@ -156,12 +148,5 @@ fn feature_definition(feature: &Feature) -> FeatureDefinition {
         combine: unless_default(&feature.combine, &Combine::Latest),
         deprecated: feature.deprecated.then_some(true),
         description: unless_default(&feature.description, &String::new()),
-    }
-}
-
-fn service_definition(service: &Service) -> ServiceDefinition {
-    ServiceDefinition {
-        name: service.name.clone(),
-        features: service.references.clone(),
     }
 }

@@ -7,6 +7,7 @@
 mod draft;
 mod entity;
 mod feature;
+mod left_out;
 mod service;
 mod view;
 
@@ -24,8 +25,8 @@ pub enum LeftOut {
     Stays,
     /// Objects go and settings fall back to their defaults, as far as nothing reads them.
     Goes,
-    /// As [`Self::Goes`], but a feature, which cannot go, is deprecated: a return to an earlier
-    /// revision.
+    /// A return to an earlier revision: settings fall back and services go, but what holds rows
+    /// stays, its features deprecated.
     Recedes,
 }
 

@@ -102,6 +102,35 @@ pub struct Entity {
     pub shard_by: Vec<u8>,
     /// Where its rows live.
     pub copies: Copies,
+    /// What people are told of it.
+    #[serde(default)]
+    pub about: About,
+    /// Since when it is there, and as it is.
+    #[serde(default)]
+    pub since: Since,
+}
+
+/// What people are told of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
+    /// Whom to ask.
+    #[serde(default)]
+    pub owner: String,
+    /// What it is.
+    #[serde(default)]
+    pub description: String,
+    /// To find it by.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// The revisions of one object; 0 where it is older than this was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Since {
+    /// The one that made it.
+    pub made: Revision,
+    /// The one that last changed its definition.
+    pub changed: Revision,
 }
 
 /// One join key.
@@ -143,6 +172,9 @@ pub struct View {
     pub floor: EventTime,
     /// What may change at any time.
     pub settings: ViewSettings,
+    /// Since when it is there, and as it is.
+    #[serde(default)]
+    pub since: Since,
 }
 
 /// The part of a view that changes without touching rows or readers' columns.
@@ -208,6 +240,12 @@ pub struct Service {
     pub references: Vec<FeatureReference>,
     /// What that meant when it was applied, in order.
     pub columns: Vec<ServiceColumn>,
+    /// What people are told of it.
+    #[serde(default)]
+    pub about: About,
+    /// Since when it is there, and as it is.
+    #[serde(default)]
+    pub since: Since,
 }
 
 /// One column of a service's answer.
@@ -326,29 +364,6 @@ impl Registry {
         self.regions
             .values()
             .find(|region| region.settings.name.as_str() == name)
-    }
-
-    /// The services that read a view, by name.
-    #[must_use]
-    pub fn readers(&self, view: ViewId) -> Vec<String> {
-        let reads =
-            |service: &&Arc<Service>| service.columns.iter().any(|column| column.view == view);
-        self.services
-            .values()
-            .filter(reads)
-            .map(|service| service.name.to_string())
-            .collect()
-    }
-
-    /// The name of a service's column as answers carry it: `view:feature`.
-    #[must_use]
-    pub fn column_name(&self, column: ServiceColumn) -> String {
-        let view = &self.views[&column.view];
-        format!(
-            "{}:{}",
-            view.name,
-            view.features[usize::from(column.feature.0)].name
-        )
     }
 
     /// The regions that hold views of a placement. Decommissioned regions hold nothing.

@@ -1,11 +1,13 @@
 //! Tests of the registry as its users meet it: files in, plans and catalogues out.
 
 mod definitions;
+mod history;
 mod replay;
 mod rules;
+mod schema;
 
 use super::{
-    command::{RegistryCommand, RegistryOutcome, Request},
+    command::{Breaking, RegistryCommand, RegistryOutcome, Request},
     parse_yaml,
     plan::LeftOut,
     region::{Durability, Founding, RegionSettings, Transport},
@@ -109,6 +111,7 @@ fn apply_with(
         definitions,
         prune,
         expect_revision,
+        breaking: Breaking::Allowed,
     })) {
         RegistryOutcome::Done { plan, .. } => {
             let done = plan.unwrap();
@@ -151,5 +154,6 @@ fn rollback(registry: &mut Registry, to: u64) -> RegistryOutcome {
     registry.apply(command(Request::Rollback {
         to: Revision(to),
         expect_revision: None,
+        breaking: Breaking::Allowed,
     }))
 }

@@ -1,31 +1,40 @@
-//! Reads definition files from YAML text and says where a fault lies: file, line, what to change.
+//! Reads definition files from YAML text and says where a fault lies: file, line, column,
+//! what to change.
 //!
 //! The only place that knows YAML. What it gives is checked against itself, not yet against the
 //! registry.
 
+mod tree;
+
 use super::{
     check::{self, Path, Step},
-    definition::DefinitionFile,
+    definition::{DefinitionFile, ViewDefinition},
 };
-use proto::reason::{Reason, Refusal};
-use serde::{Deserialize, Deserializer, de};
-use serde_saphyr::{NonFiniteFloatPolicy, Options, Spanned};
-use std::{collections::BTreeMap, fmt};
+use proto::{
+    nearby,
+    reason::{Reason, Refusal},
+};
+use serde_saphyr::{Error, Location, NonFiniteFloatPolicy, Options, Spanned};
+use tree::Tree;
 
 /// A definition file's text; larger ones are split into several files.
 pub const FILE_BYTES: usize = 4 << 20;
 /// The model needs 6; YAML nested deeper is a mistake or an attack.
 const DEPTH: usize = 16;
 const DOCUMENTS: usize = 256;
+/// Line and column of a text's first character.
+const START: (u64, u64) = (1, 1);
 
 /// A definition file that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {}{message}", field_prefix(.field))]
+#[error("{file}:{line}:{column}: {}{message}", field_prefix(.field))]
 pub struct DefinitionError {
     /// The file's name as the caller gave it.
     pub file: String,
     /// The line, from 1.
     pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
     /// The path of the field at fault; empty where the text is no YAML of the right form.
     pub field: String,
     /// What is wrong and what to change.
@@ -52,9 +61,10 @@ impl From<DefinitionError> for Refusal {
 
 /// Reads all documents of one file.
 pub fn parse_yaml(name: &str, text: &str) -> Result<Vec<DefinitionFile>, DefinitionError> {
-    let error = |line, field, message| DefinitionError {
+    let error = |(line, column), field, message| DefinitionError {
         file: name.to_owned(),
         line,
+        column,
         field,
         message,
     };
@@ -63,27 +73,26 @@ pub fn parse_yaml(name: &str, text: &str) -> Result<Vec<DefinitionFile>, Definit
             "the file has {} bytes and {FILE_BYTES} are allowed; split it",
             text.len()
         );
-        return Err(error(1, String::new(), message));
+        return Err(error(START, String::new(), message));
     }
     let files: Vec<DefinitionFile> = serde_saphyr::from_multiple_with_options(text, options())
         .map_err(|fault| {
-            let line = fault
+            let place = fault
                 .location()
-                .map_or(1, |location| location.line())
-                .max(1);
-            error(line, String::new(), in_words(&fault))
+                .map_or(START, |location| place_of(&location));
+            error(place, String::new(), in_words(&fault))
         })?;
     if files.is_empty() {
         return Err(error(
-            1,
+            START,
             String::new(),
             "the file defines nothing; it begins with project: NAME".into(),
         ));
     }
     for (document, file) in files.iter().enumerate() {
         if let Some(fault) = check::faults(file).into_iter().next() {
-            let line = line_of(text, document, &fault.path);
-            return Err(error(line, Path(&fault.path).to_string(), fault.message));
+            let place = find(text, document, &fault.path);
+            return Err(error(place, Path(&fault.path).to_string(), fault.message));
         }
     }
     Ok(files)
@@ -105,9 +114,32 @@ fn options() -> Options {
     options
 }
 
-/// The library's message without its own mention of the place, which we give in our form.
-fn in_words(fault: &serde_saphyr::Error) -> String {
-    let text = fault.without_snippet().to_string();
+/// The library's message in our words, without its own mention of the place.
+fn in_words(fault: &Error) -> String {
+    let fault = fault.without_snippet();
+    match fault {
+        Error::SerdeUnknownField {
+            field, expected, ..
+        } => {
+            let hint = nearby::hint(field, expected.iter().copied(), "fields here");
+            return format!("there is no field {field} here; {hint}");
+        }
+        Error::SerdeUnknownVariant {
+            variant, expected, ..
+        } => {
+            let hint = nearby::hint(variant, expected.iter().copied(), "words here");
+            return format!("{variant:?} cannot stand here; {hint}");
+        }
+        Error::SerdeMissingField { field, .. } => {
+            return format!("field {field} is missing here; add it");
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().unwrap_or("a field");
+            return format!("{key} is given twice; remove one");
+        }
+        _ => {}
+    }
+    let text = fault.to_string();
     let text = text.lines().next().unwrap_or_default();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
@@ -115,12 +147,46 @@ fn in_words(fault: &serde_saphyr::Error) -> String {
     }
 }
 
-/// The line of the element that `path` leads to, or of the nearest one around it.
-fn line_of(text: &str, document: usize, path: &[Step]) -> u64 {
+/// Where an object stands that a plan speaks of, such as `view activity@1` or `service feed`.
+#[must_use]
+pub fn place_of_object(text: &str, object: &str) -> Option<(u64, u64)> {
+    let files: Vec<DefinitionFile> =
+        serde_saphyr::from_multiple_with_options(text, options()).ok()?;
+    for (document, file) in files.iter().enumerate() {
+        let named = |list: &'static str, place: Option<usize>| {
+            place.map(|place| [Step::Field(list), Step::Index(place)])
+        };
+        let entities = &mut file.entities.iter();
+        let entity = entities.position(|entity| object == format!("entity {}", entity.name));
+        let views = &mut file.views.iter();
+        let view = views.position(|view| is_of_view(object, view));
+        let services = &mut file.services.iter();
+        let service = services.position(|service| object == format!("service {}", service.name));
+        let path = named("entities", entity)
+            .or_else(|| named("views", view))
+            .or_else(|| named("services", service));
+        if let Some(path) = path {
+            return Some(find(text, document, &path));
+        }
+    }
+    None
+}
+
+/// Whether an object is a view's version or one of its features.
+fn is_of_view(object: &str, view: &ViewDefinition) -> bool {
+    let label = format!("{}@{}", view.name, view.version);
+    let named = object
+        .strip_prefix("view ")
+        .or_else(|| object.strip_prefix("feature "));
+    named.is_some_and(|named| named.split(':').next() == Some(&label))
+}
+
+/// The place of the element that `path` leads to, or of the nearest one around it.
+fn find(text: &str, document: usize, path: &[Step]) -> (u64, u64) {
     let trees: Result<Vec<Spanned<Tree>>, _> =
         serde_saphyr::from_multiple_with_options(text, options());
     let Some(mut node) = trees.ok().and_then(|trees| trees.into_iter().nth(document)) else {
-        return 1;
+        return START;
     };
     for step in path {
         let inner = match (node.value, step) {
@@ -130,76 +196,13 @@ fn line_of(text: &str, document: usize, path: &[Step]) -> u64 {
         };
         match inner {
             Some(inner) => node = inner,
-            None => return node.referenced.line().max(1),
+            None => return place_of(&node.referenced),
         }
         // A missing field is reported where the thing that lacks it begins.
     }
-    node.referenced.line().max(1)
+    place_of(&node.referenced)
 }
 
-/// YAML of any form with its places: read a second time, only when a fault has to be located.
-enum Tree {
-    Map(BTreeMap<String, Spanned<Tree>>),
-    List(Vec<Spanned<Tree>>),
-    Leaf,
-}
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor)
-    }
-}
-
-struct TreeVisitor;
-
-impl<'de> de::Visitor<'de> for TreeVisitor {
-    type Value = Tree;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any YAML")
-    }
-
-    fn visit_unit<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_none<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Tree, E> {
-        Ok(Tree::Leaf)
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Tree::List(list))
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut fields: A) -> Result<Tree, A::Error> {
-        let mut map = BTreeMap::new();
-        while let Some((name, value)) = fields.next_entry()? {
-            map.insert(name, value);
-        }
-        Ok(Tree::Map(map))
-    }
+fn place_of(location: &Location) -> (u64, u64) {
+    (location.line().max(1), location.column().max(1))
 }

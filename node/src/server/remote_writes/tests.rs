@@ -79,6 +79,7 @@ fn catalog(definitions: &str) -> Arc<Catalog> {
         definitions,
         prune: false,
         expect_revision: None,
+        breaking: Default::default(),
     };
     let mut registry = Registry::default();
     for request in [founding(), apply] {

@@ -1,6 +1,10 @@
 //! A plan in the making: a copy of the registry, what was done to it and what was refused.
 
-use super::super::{check, definition::DefinitionFile, state::Registry};
+use super::super::{
+    check,
+    definition::DefinitionFile,
+    state::{About, Registry},
+};
 use super::{Action, Change, LeftOut, Plan};
 use proto::{
     id::ProjectId,
@@ -11,10 +15,12 @@ use std::collections::BTreeSet;
 
 pub(super) struct Draft {
     pub(super) registry: Registry,
+    /// How it was: what reads a thing is told from this, since readers may go in the same plan.
+    pub(super) before: Registry,
     pub(super) plan: Plan,
     pub(super) left_out: LeftOut,
     /// The projects that the files speak of.
-    projects: BTreeSet<ProjectId>,
+    pub(super) projects: BTreeSet<ProjectId>,
     /// The objects that the files speak of.
     named: BTreeSet<(ProjectId, String)>,
 }
@@ -29,6 +35,7 @@ impl Draft {
         };
         Self {
             registry: registry.clone(),
+            before: registry.clone(),
             plan,
             left_out,
             projects: BTreeSet::new(),
@@ -137,101 +144,48 @@ impl Draft {
         }
     }
 
-    /// Takes away, or notes as kept, what the files' projects have and the files do not name:
-    /// services before the views they read, views before their entities.
-    pub(super) fn leave_out(&mut self) {
-        for project in self.projects.clone() {
-            self.leave_out_services(project);
-            self.leave_out_views(project);
-            self.leave_out_entities(project);
+    /// What people will be told of an entity or service; a change of it is noted.
+    pub(super) fn about(
+        &mut self,
+        project: ProjectId,
+        object: &str,
+        present: &About,
+        given: Told<'_>,
+    ) -> About {
+        let (owner, description, tags) = given;
+        let about = About {
+            owner: self.settle(owner.as_ref(), &present.owner, String::new()),
+            description: self.settle(description.as_ref(), &present.description, String::new()),
+            tags: self.settle(tags.as_ref(), &present.tags, Vec::new()),
+        };
+        let fields = [
+            ("owner", present.owner.clone(), about.owner.clone()),
+            (
+                "description",
+                present.description.clone(),
+                about.description.clone(),
+            ),
+            ("tags", present.tags.join(", "), about.tags.join(", ")),
+        ];
+        for (field, from, to) in fields {
+            self.alter(project, object, field, from, to);
         }
+        about
     }
+}
 
-    fn leave_out_services(&mut self, project: ProjectId) {
-        let services: Vec<_> = self
-            .registry
-            .services
-            .values()
-            .filter(|s| s.project == project)
-            .cloned()
-            .collect();
-        for service in services {
-            let object = format!("service {}", service.name);
-            if self.goes(project, &object) {
-                self.registry.services.remove(&service.id);
-                self.change(project, Action::Remove, object).breaks_readers = true;
-            }
-        }
-    }
+/// An owner, a description and tags as a file gives them.
+pub(super) type Told<'a> = (
+    &'a Option<String>,
+    &'a Option<String>,
+    &'a Option<Vec<String>>,
+);
 
-    fn leave_out_views(&mut self, project: ProjectId) {
-        let views: Vec<_> = self
-            .registry
-            .views
-            .values()
-            .filter(|v| v.project == project)
-            .cloned()
-            .collect();
-        for view in views {
-            let object = format!("view {}", view.label());
-            if !self.goes(project, &object) {
-                continue;
-            }
-            let readers = self.registry.readers(view.id);
-            if readers.is_empty() {
-                self.registry.views.remove(&view.id);
-                self.change(project, Action::Remove, object).breaks_readers = true;
-            } else {
-                let message = format!(
-                    "{object} is read by {}; remove or switch these first",
-                    readers.join(", ")
-                );
-                self.refuse(Reason::IncompatibleChange, &object, message);
-            }
-        }
-    }
-
-    fn leave_out_entities(&mut self, project: ProjectId) {
-        let entities: Vec<_> = self
-            .registry
-            .entities
-            .values()
-            .filter(|e| e.project == project)
-            .cloned()
-            .collect();
-        for entity in entities {
-            let object = format!("entity {}", entity.name);
-            if !self.goes(project, &object) {
-                continue;
-            }
-            let views = self
-                .registry
-                .views
-                .values()
-                .filter(|view| view.entity == entity.id);
-            let labels: Vec<_> = views.map(|view| view.label()).collect();
-            if labels.is_empty() {
-                self.registry.entities.remove(&entity.id);
-                self.change(project, Action::Remove, object);
-            } else {
-                let message = format!(
-                    "{object} is described by views {}; remove these first",
-                    labels.join(", ")
-                );
-                self.refuse(Reason::IncompatibleChange, &object, message);
-            }
-        }
-    }
-
-    /// Whether an object of the registry is to go, because no file names it.
-    fn goes(&mut self, project: ProjectId, object: &str) -> bool {
-        if self.is_named(project, object) {
-            return false;
-        }
-        if self.left_out == LeftOut::Stays {
-            self.plan.kept.push(object.to_owned());
-            return false;
-        }
-        true
+/// The same for an object that is new.
+pub(super) fn told_first((owner, description, tags): Told<'_>) -> About {
+    About {
+        owner: owner.clone().unwrap_or_default(),
+        description: description.clone().unwrap_or_default(),
+        tags: tags.clone().unwrap_or_default(),
     }
 }

@@ -1,10 +1,13 @@
-//! Entities: made once, fixed for ever, because their keys choose where rows live.
+//! Entities: their keys are fixed for ever, because they choose where rows live.
 
 use super::super::{
     definition::{DefinitionFile, EntityDefinition},
     state::{Entity, JoinKey},
 };
-use super::{Action, draft::Draft};
+use super::{
+    Action,
+    draft::{Draft, Told, told_first},
+};
 use proto::{
     id::{EntityId, ProjectId},
     name::Name,
@@ -34,23 +37,48 @@ impl Draft {
     fn create_entity(&mut self, project: ProjectId, definition: &EntityDefinition, object: String) {
         let id = self.registry.next.entity;
         self.registry.next.entity = EntityId(id.0 + 1);
-        let entity = entity_of(id, project, definition);
+        let mut entity = entity_of(id, project, definition);
+        entity.about = told_first(told(definition));
         self.change(project, Action::Create, object).to = Some(in_words(&entity));
         self.registry.entities.insert(id, Arc::new(entity));
     }
 
-    fn compare_entity(&mut self, present: &Entity, definition: &EntityDefinition, object: &str) {
-        let wanted = entity_of(present.id, present.project, definition);
-        if wanted != *present {
+    fn compare_entity(
+        &mut self,
+        present: &Arc<Entity>,
+        definition: &EntityDefinition,
+        object: &str,
+    ) {
+        let wanted = Entity {
+            since: present.since,
+            about: present.about.clone(),
+            ..entity_of(present.id, present.project, definition)
+        };
+        if wanted != **present {
             let message = format!(
                 "the keys of {object} are fixed, since they choose where its rows live: it has {}, and the file \
                  asks for {}; make an entity of another name",
                 in_words(present),
                 in_words(&wanted),
             );
-            self.refuse(Reason::IncompatibleChange, object, message);
+            return self.refuse(Reason::IncompatibleChange, object, message);
+        }
+        let about = self.about(present.project, object, &present.about, told(definition));
+        if about != present.about {
+            let entity = Entity { about, ..wanted };
+            self.registry.entities.insert(entity.id, Arc::new(entity));
         }
     }
+}
+
+fn told(definition: &EntityDefinition) -> Told<'_> {
+    let EntityDefinition {
+        owner,
+        description,
+        tags,
+        ..
+    } = definition;
+    (owner, description, tags)
 }
 
 fn entity_of(id: EntityId, project: ProjectId, definition: &EntityDefinition) -> Entity {
@@ -80,6 +108,8 @@ fn entity_of(id: EntityId, project: ProjectId, definition: &EntityDefinition) ->
         keys,
         shard_by,
         copies: definition.copies,
+        about: Default::default(),
+        since: Default::default(),
     }
 }
 

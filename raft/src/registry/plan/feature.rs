@@ -4,7 +4,7 @@ use super::super::{
     check,
     definition::{FeatureDefinition, ViewDefinition},
     literal::Literal,
-    state::{Feature, View},
+    state::{Feature, View, feature_id},
 };
 use super::{Action, LeftOut, draft::Draft};
 use proto::{
@@ -107,6 +107,15 @@ impl Draft {
             );
         }
         if wanted.ty != feature.ty() {
+            if self.left_out == LeftOut::Recedes && wanted.ty.widens_to(feature.ty()) {
+                let why = format!(
+                    "{} was widened from {} to {} since, and rows may hold values that do not fit back",
+                    feature.name,
+                    wanted.ty,
+                    feature.ty()
+                );
+                return self.needs_version(view, object, why);
+            }
             if !feature.ty().widens_to(wanted.ty) {
                 let why = format!(
                     "{} is {} and cannot become {}",
@@ -170,7 +179,10 @@ impl Draft {
     fn deprecate(&mut self, view: &View, feature: &mut Feature, deprecated: bool, label: String) {
         match (feature.deprecated, deprecated) {
             (false, true) => {
-                let read_by = self.registry.readers(view.id);
+                let place = view.feature(feature.name.as_str());
+                let read_by = place.map_or_else(Vec::new, |(id, _)| {
+                    self.before.readers_of_feature(view.id, id)
+                });
                 self.change(view.project, Action::Deprecate, label).read_by = read_by;
             }
             (true, false) => self.alter(
@@ -203,8 +215,14 @@ impl Draft {
                     view.features[place] = feature;
                 }
                 LeftOut::Goes => {
+                    let readers = self.before.readers_of_feature(view.id, feature_id(place));
+                    let read_by = if readers.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" (read by {})", readers.join(", "))
+                    };
                     let why = format!(
-                        "feature {} cannot go; write deprecated: true instead",
+                        "feature {}{read_by} cannot go; write deprecated: true instead",
                         feature.name
                     );
                     self.needs_version(view, object, why);

@@ -1,14 +1,18 @@
 //! Services: their columns and the order of these never change under one name.
 //!
 //! A service may switch to another version of a view if that has the same columns. A file whose
-//! references read as before changes nothing, though `*` would mean more by now.
+//! references read as before changes nothing, though `*` would mean more by now; nor does one whose
+//! references lead to the same columns in other words.
 
 use super::super::{
     definition::{DefinitionFile, ServiceDefinition},
     reference::FeatureReference,
-    state::{Service, ServiceColumn, feature_id},
+    state::{Service, ServiceColumn},
 };
-use super::{Action, draft::Draft};
+use super::{
+    Action,
+    draft::{Draft, Told, told_first},
+};
 use proto::{
     id::{ProjectId, ServiceId},
     limits::FEATURES_PER_LOOKUP,
@@ -29,20 +33,45 @@ impl Draft {
                 .registry
                 .service(project, definition.name.as_str())
                 .cloned();
-            if present
-                .as_ref()
-                .is_some_and(|present| present.references == definition.features)
-            {
+            let present =
+                present.map(|present| self.tell_of_service(&present, definition, &object));
+            let as_before = present.as_ref().filter(|present| {
+                present.references == definition.features && definition.columns.is_none()
+            });
+            if as_before.is_some() {
                 continue;
             }
             match (self.columns(project, definition, &object), present) {
                 (Err(refusal), _) => self.plan.refusals.push(refusal),
                 (Ok(columns), None) => self.create_service(project, definition, columns, object),
+                // Other words for the same columns change nothing for anybody.
+                (Ok(columns), Some(present)) if columns == present.columns => {}
                 (Ok(columns), Some(present)) => {
                     self.switch_service(&present, definition, columns, &object);
                 }
             }
         }
+    }
+
+    /// The service with what people are to be told of it.
+    fn tell_of_service(
+        &mut self,
+        present: &Arc<Service>,
+        definition: &ServiceDefinition,
+        object: &str,
+    ) -> Arc<Service> {
+        let about = self.about(present.project, object, &present.about, told(definition));
+        if about == present.about {
+            return Arc::clone(present);
+        }
+        let service = Arc::new(Service {
+            about,
+            ..Service::clone(present)
+        });
+        self.registry
+            .services
+            .insert(present.id, Arc::clone(&service));
+        service
     }
 
     fn create_service(
@@ -63,6 +92,8 @@ impl Draft {
             name: definition.name.clone(),
             references,
             columns,
+            about: told_first(told(definition)),
+            since: Default::default(),
         };
         self.registry.services.insert(id, Arc::new(service));
     }
@@ -122,8 +153,14 @@ impl Draft {
     ) -> Result<Vec<ServiceColumn>, Refusal> {
         let mut columns = Vec::new();
         let mut first = BTreeMap::new();
-        for reference in &definition.features {
-            for column in self.expand(project, reference, object)? {
+        let references = definition.columns.as_ref().unwrap_or(&definition.features);
+        for reference in references {
+            let meant = self.registry.expand(project, reference);
+            let meant = meant.map_err(|refusal| Refusal {
+                field: object.to_owned(),
+                ..refusal
+            })?;
+            for column in meant {
                 let name = self.registry.column_name(column);
                 if let Some(earlier) = first.insert(name.clone(), reference) {
                     let message = format!(
@@ -150,48 +187,6 @@ impl Draft {
             ));
         }
         Ok(columns)
-    }
-
-    fn expand(
-        &self,
-        project: ProjectId,
-        reference: &FeatureReference,
-        object: &str,
-    ) -> Result<Vec<ServiceColumn>, Refusal> {
-        let refuse = |reason, message| Err(Refusal::of_field(reason, object, message));
-        let Some(view) = self.registry.view(
-            project,
-            reference.view.name.as_str(),
-            reference.view.version,
-        ) else {
-            return refuse(
-                Reason::UnknownView,
-                format!("{reference}: there is no view {}", reference.view),
-            );
-        };
-        if let Some(name) = &reference.feature {
-            return match view.feature(name.as_str()) {
-                Some((feature, _)) => Ok(vec![ServiceColumn {
-                    view: view.id,
-                    feature,
-                }]),
-                None => refuse(
-                    Reason::UnknownFeature,
-                    format!("{reference}: view {} has no feature {name}", view.label()),
-                ),
-            };
-        }
-        let current = view
-            .features
-            .iter()
-            .enumerate()
-            .filter(|(_, feature)| !feature.deprecated);
-        Ok(current
-            .map(|(place, _)| ServiceColumn {
-                view: view.id,
-                feature: feature_id(place),
-            })
-            .collect())
     }
 
     fn names(&self, columns: &[ServiceColumn]) -> Vec<String> {
@@ -223,4 +218,14 @@ impl Draft {
     fn type_of(&self, column: ServiceColumn) -> Type {
         self.registry.views[&column.view].features[usize::from(column.feature.0)].ty()
     }
+}
+
+fn told(definition: &ServiceDefinition) -> Told<'_> {
+    let ServiceDefinition {
+        owner,
+        description,
+        tags,
+        ..
+    } = definition;
+    (owner, description, tags)
 }

@@ -9,10 +9,11 @@ use super::super::{
     span::Horizon,
     state::{EVERYWHERE, Entity, View, ViewSettings},
 };
-use super::{Action, draft::Draft, feature::feature_of};
+use super::{Action, LeftOut, draft::Draft, feature::feature_of};
 use proto::{
     id::{PlacementId, ProjectId, RegionId, SchemaVersion, ViewId},
     name::Name,
+    nearby,
     reason::{Reason, Refusal},
     time::EventTime,
 };
@@ -31,11 +32,7 @@ impl Draft {
                 .entity(project, definition.entity.as_str())
                 .cloned()
             else {
-                let message = format!(
-                    "{object} names entity {}, which does not exist; define it",
-                    definition.entity
-                );
-                self.refuse(Reason::UnknownEntity, &object, message);
+                self.refuse_entity(project, &definition.entity, &object);
                 continue;
             };
             if let Some(taken) = definition
@@ -70,6 +67,16 @@ impl Draft {
         }
     }
 
+    fn refuse_entity(&mut self, project: ProjectId, entity: &Name, object: &str) {
+        let entities = self.registry.entities.values();
+        let names = entities.filter(|other| other.project == project);
+        let names = names.map(|other| other.name.as_str());
+        let hint = nearby::hint(entity.as_str(), names, "entities");
+        let message =
+            format!("{object} names entity {entity}, which does not exist; define it ({hint})");
+        self.refuse(Reason::UnknownEntity, object, message);
+    }
+
     fn create_view(
         &mut self,
         definition: &ViewDefinition,
@@ -99,9 +106,15 @@ impl Draft {
             collect_late: max_late,
             floor: EventTime::default(),
             settings: self.settings(definition, &ViewSettings::default()),
+            since: Default::default(),
+        };
+        // A view comes back under a new id: its rows went with the old one.
+        let rows = match self.left_out {
+            LeftOut::Recedes => "; without the rows that it had",
+            LeftOut::Stays | LeftOut::Goes => "",
         };
         let words = format!(
-            "{} features of {}, ttl {}",
+            "{} features of {}, ttl {}{rows}",
             view.features.len(),
             entity.name,
             view.settings.ttl
@@ -194,14 +207,21 @@ impl Draft {
     }
 
     pub(super) fn needs_version(&mut self, view: &View, object: &str, why: String) {
-        let newest = self
-            .registry
-            .view(view.project, view.name.as_str(), None)
-            .map_or(view.version, |v| v.version);
-        let message = format!(
-            "{object}: {why}; make it version {} of the view, fill it, and switch services to it",
-            newest.saturating_add(1)
-        );
+        let message = if self.left_out == LeftOut::Recedes {
+            format!(
+                "{object}: {why}; a rollback cannot undo that: take the definitions of then \
+                 (atoll registry export --revision), keep this as it is now, and apply them"
+            )
+        } else {
+            let newest = self
+                .registry
+                .view(view.project, view.name.as_str(), None)
+                .map_or(view.version, |v| v.version);
+            let next = newest.saturating_add(1);
+            format!(
+                "{object}: {why}; make it version {next} of the view, fill it, and switch services to it"
+            )
+        };
         self.refuse(Reason::IncompatibleChange, object, message);
     }
 
@@ -283,16 +303,10 @@ impl Draft {
         let region = |name: &Name| {
             let known = self.registry.region(name.as_str()).map(|region| region.id);
             known.ok_or_else(|| {
-                let known: Vec<_> = self
-                    .registry
-                    .regions
-                    .values()
-                    .map(|r| r.settings.name.as_str())
-                    .collect();
-                let message = format!(
-                    "{object}: there is no region {name}; there are {}",
-                    known.join(", ")
-                );
+                let known = self.registry.regions.values();
+                let known = known.map(|region| region.settings.name.as_str());
+                let hint = nearby::hint(name.as_str(), known, "regions");
+                let message = format!("{object}: there is no region {name}; {hint}");
                 Refusal::of_field(Reason::InvalidDefinition, object, message)
             })
         };

@@ -1,16 +1,14 @@
 //! Reading definition files: what is taken, what is refused, and where the fault is said to lie.
 
 use super::{SHOP, parse_yaml};
-use crate::registry::{
-    definition::{Regions, json_schema},
-    literal::Literal,
-};
+use crate::registry::{definition::Regions, literal::Literal, place_of_object};
 
 fn check_fault(yaml: &str, line: u64, words: &[&str]) {
     let error = parse_yaml("shop.yaml", yaml).unwrap_err();
     let text = error.to_string();
     assert_eq!(error.line, line, "{text}");
-    assert!(text.starts_with(&format!("shop.yaml:{line}: ")), "{text}");
+    let place = format!("shop.yaml:{line}:{}: ", error.column);
+    assert!(text.starts_with(&place), "{text}");
     for word in words {
         assert!(text.contains(word), "{word:?} is not in {text:?}");
     }
@@ -153,27 +151,50 @@ fn aliases_do_not_blow_up() {
 }
 
 #[test]
-fn json_schema_names_every_field() {
-    let text = json_schema().to_string();
-    for field in [
-        "shard_by",
-        "purge_after",
-        "max_late",
-        "elsewhere",
-        "combine",
-        "deprecated",
-        "every_node",
-    ] {
-        assert!(text.contains(field), "{field} is missing");
-    }
+fn a_fault_is_told_with_its_column_and_what_was_meant() {
+    let check = |yaml: String, place: (u64, u64), words: &str| {
+        let error = parse_yaml("shop.yaml", &yaml).unwrap_err();
+        assert_eq!((error.line, error.column), place, "{error}");
+        assert!(error.message.contains(words), "{words:?} is not in {error}");
+    };
+    check(
+        SHOP.replace("ttl: 30d", "tlt: 30d"),
+        (15, 5),
+        "there is no field tlt here; did you mean ttl?",
+    );
+    check(
+        SHOP.replace("name: orders, type: int32", "name: orders, type: integer"),
+        (19, 31),
+        "did you mean int64?",
+    );
+    check(
+        SHOP.replace("copies: every_node", "copies: everynode"),
+        (11, 13),
+        "did you mean every_node?",
+    );
+    check(
+        SHOP.replace("    entity: customer\n", ""),
+        (17, 5),
+        "field entity is missing",
+    );
+    check(
+        SHOP.replace("name: views,", "name: orders,"),
+        (20, 9),
+        "feature orders is defined twice",
+    );
+    check(
+        SHOP.replace("tags: [core]", "tags: [core]\n    tags: [new]"),
+        (18, 5),
+        "tags is given twice",
+    );
 }
 
 #[test]
-fn the_published_schema_is_the_one_that_files_are_read_by() {
-    let published = include_str!("../../../../docs/reference/definitions.schema.json");
-    let present = serde_json::to_string_pretty(&json_schema()).unwrap();
-    assert!(
-        published.trim_end() == present,
-        "docs/reference/definitions.schema.json is to be:\n{present}\n"
-    );
+fn an_object_of_a_plan_is_found_in_its_file() {
+    let place = |object| place_of_object(SHOP, object);
+    assert_eq!(place("entity customer_item"), Some((6, 5)));
+    assert_eq!(place("view activity@1"), Some((13, 5)));
+    assert_eq!(place("feature activity@1:views"), Some((13, 5)));
+    assert_eq!(place("service model_v1"), Some((23, 5)));
+    assert_eq!(place("view activity@2"), None);
 }

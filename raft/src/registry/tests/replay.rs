@@ -3,7 +3,7 @@
 use super::{SHOP, command, founding, parse_yaml};
 use crate::{
     machine::{Command, Parts, StateMachine},
-    registry::{Registry, RegistryCommand, command::Request, history::HISTORY_REVISIONS},
+    registry::{Breaking, Registry, RegistryCommand, command::Request, history::HISTORY_REVISIONS},
 };
 use proptest::prelude::*;
 use proto::{
@@ -16,6 +16,7 @@ fn variants() -> Vec<Request> {
         definitions: parse_yaml("s", yaml).unwrap(),
         prune,
         expect_revision: None,
+        breaking: Breaking::Allowed,
     };
     vec![
         apply(SHOP, false),
@@ -36,10 +37,12 @@ fn variants() -> Vec<Request> {
         Request::Rollback {
             to: Revision(2),
             expect_revision: None,
+            breaking: Breaking::Allowed,
         },
         Request::Rollback {
             to: Revision(4),
             expect_revision: None,
+            breaking: Breaking::Allowed,
         },
         Request::RaiseFloors {
             floors: vec![(ViewId(1), EventTime::saturating(5))],
@@ -91,6 +94,7 @@ fn history_keeps_the_newest_revisions() {
             definitions,
             prune: false,
             expect_revision: None,
+            breaking: Breaking::Allowed,
         }));
         write(&mut parts, &before, &registry);
     }
@@ -107,10 +111,10 @@ fn history_keeps_the_newest_revisions() {
 fn a_command_of_an_unknown_version_or_form_is_an_error_and_never_skipped() {
     let known = founding().encode();
     assert!(RegistryCommand::decode(&known).is_ok());
-    let newer = format!("\u{2}{}", &known[1..]);
+    let newer = format!("\u{3}{}", &known[1..]);
     let error = RegistryCommand::decode(&newer).unwrap_err().to_string();
     assert!(
-        error.contains("version 2") && error.contains("the node stops"),
+        error.contains("version 3") && error.contains("the node stops"),
         "{error}"
     );
     let unknown = known.replace("\"found\"", "\"dissolve\"");

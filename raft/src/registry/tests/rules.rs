@@ -5,7 +5,7 @@ use super::{
 };
 use crate::registry::{
     Catalog, Registry,
-    command::{RegistryOutcome, Request},
+    command::{Breaking, RegistryOutcome, Request},
     parse_yaml,
     plan::{Action, LeftOut},
     region::RegionState,
@@ -270,6 +270,7 @@ fn a_moved_registry_refuses_what_was_planned_before() {
         definitions: vec![],
         prune: false,
         expect_revision: Some(Revision(1)),
+        breaking: Breaking::Allowed,
     };
     let RegistryOutcome::Refused { refusals, .. } = registry.apply(command(request)) else {
         panic!("it was done")
@@ -302,7 +303,7 @@ fn references_to_what_does_not_exist_are_refused() {
         &mut registry,
         &SHOP.replace("[eu]", "[mars]"),
         Reason::InvalidDefinition,
-        &["mars", "eu, us"],
+        &["mars", "regions are us, eu"],
     );
     let clash = SHOP.replace("name: orders", "name: customer_id");
     check_refused(
@@ -412,6 +413,7 @@ fn nothing_is_defined_before_the_cluster_is_founded() {
         definitions: vec![],
         prune: false,
         expect_revision: None,
+        breaking: Breaking::Allowed,
     };
     assert!(matches!(
         registry.apply(command(request)),

@@ -54,6 +54,7 @@ pub fn catalog() -> Catalog {
             definitions,
             prune: false,
             expect_revision: None,
+            breaking: Default::default(),
         },
     ] {
         registry.apply(RegistryCommand {

@@ -2,6 +2,7 @@
 
 /// What to add to a message about `given`, where `names` are those that exist: the nearest ones, or
 /// a few of them where none is near, or that there are none. `what` is their plural.
+#[must_use]
 pub fn hint<'a>(given: &str, names: impl Iterator<Item = &'a str>, what: &str) -> String {
     let begins =
         |name: &str| given.len() > 2 && (name.starts_with(given) || given.starts_with(name));
@@ -31,6 +32,17 @@ pub fn hint<'a>(given: &str, names: impl Iterator<Item = &'a str>, what: &str) -
         return format!("{what} are {}{more}", some.join(", "));
     }
     format!("did you mean {}?", near.join(" or "))
+}
+
+/// The one name that is nearest to `given`, if one is near.
+#[must_use]
+pub fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (given.len() / 3).max(1);
+    names
+        .map(|name| (distance(given, name), name))
+        .filter(|(far, _)| *far <= limit)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's distance, over bytes: names are ASCII.
