@@ -10,6 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use gateway::{failure::Failure, registry::Registry};
 use proto::{
     id::{ProjectId, Revision},
+    name::Name,
     nearby,
     reason::Reason,
 };
@@ -195,7 +196,7 @@ fn project(registry: &registry::Registry, name: &str) -> Result<ProjectId, Failu
 }
 
 fn unknown_project(registry: &registry::Registry, name: &str) -> Failure {
-    let names = registry.projects.values().map(|project| project.as_str());
+    let names = registry.projects.values().map(Name::as_str);
     let hint = nearby::hint(name, names, "projects");
     let message = format!("there is no project {name:?}; {hint}");
     Failure::of_field(Reason::UnknownProject, "project", message)

@@ -35,7 +35,7 @@ pub fn projects(registry: &Registry) -> Vec<v1::RegistryObject> {
             since,
             read_by: Vec::new(),
         }
-        .as_object(&definition, summary)
+        .into_object(&definition, summary)
     };
     registry.projects.iter().map(object).collect()
 }
@@ -84,7 +84,7 @@ impl Project<'_> {
             read_by: Vec::new(),
         };
         let summary = with_owner(format!("keys {}", keys.join(", ")), &entity.about.owner);
-        Some(described.as_object(definition, summary))
+        Some(described.into_object(definition, summary))
     }
 
     fn view(&self, definition: &ViewDefinition) -> Option<v1::RegistryObject> {
@@ -99,7 +99,7 @@ impl Project<'_> {
         };
         let summary = format!("{} features of {}", view.features.len(), definition.entity);
         let summary = with_owner(summary, &view.settings.owner);
-        Some(described.as_object(definition, summary))
+        Some(described.into_object(definition, summary))
     }
 
     fn service(&self, definition: &ServiceDefinition) -> Option<v1::RegistryObject> {
@@ -116,7 +116,7 @@ impl Project<'_> {
         let columns = self.registry.column_references(&service.columns);
         Some(v1::RegistryObject {
             columns: columns.iter().map(ToString::to_string).collect(),
-            ..described.as_object(definition, summary)
+            ..described.into_object(definition, summary)
         })
     }
 }
@@ -139,7 +139,7 @@ struct Described<'a> {
 }
 
 impl Described<'_> {
-    fn as_object(self, definition: &impl Serialize, summary: String) -> v1::RegistryObject {
+    fn into_object(self, definition: &impl Serialize, summary: String) -> v1::RegistryObject {
         let Since {
             made: Revision(revision),
             changed: Revision(changed_revision),
