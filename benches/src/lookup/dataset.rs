@@ -45,7 +45,7 @@ impl Dataset {
             files,
             prune: false,
             expect_revision: None,
-            breaking: Default::default(),
+            break_readers: false,
         };
         gateways
             .apply(request, CHANGE_DEADLINE)
