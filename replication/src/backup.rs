@@ -26,7 +26,9 @@ impl Backup {
             Event::Message { message, .. } => {
                 return self.on_message(core, ctx, message.body, effects);
             }
-            Event::Durable { .. } => self.following.on_durable(core, ctx, effects),
+            Event::Durable { .. } | Event::Written { .. } => {
+                self.following.on_durable(core, ctx, effects);
+            }
             Event::ClockRaised => self.following.promise(core, ctx, effects),
             // It holds what was acknowledged: it never starts from a snapshot.
             Event::SnapshotBegun { .. }

@@ -87,6 +87,13 @@ impl Configuration {
         in_sync.chain(joining).chain(observing)
     }
 
+    /// Whether what its members have in memory counts: each is named by its boot, and no loss of one
+    /// alone takes it. A member that is left alone counts by its disk.
+    #[must_use]
+    pub fn counts_memory(&self) -> bool {
+        self.in_sync.len() > 1 && self.in_sync.iter().all(|own| own.boot.is_some())
+    }
+
     /// How many of its members the in-sync set may do without.
     #[must_use]
     pub fn spare(&self) -> usize {

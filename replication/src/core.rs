@@ -59,6 +59,17 @@ impl Core {
         member
     }
 
+    /// The last position that counts as durable here, as the region understands it: on this disk, or
+    /// written and in memory still.
+    pub(crate) fn durable(&self) -> Position {
+        let configuration = self.configuration.as_ref();
+        if configuration.is_some_and(Configuration::counts_memory) {
+            self.log.written()
+        } else {
+            self.log.synced()
+        }
+    }
+
     pub(crate) fn send(&self, to: NodeId, body: Body, effects: &mut Vec<Effect>) {
         if to == self.me.node {
             // A set may name an earlier disk of this very node, which will never answer.

@@ -29,6 +29,12 @@ pub enum Event {
         /// The last one.
         through: Ticket,
     },
+    /// The log is written through a ticket: it can be read, and a loss of power may still take it.
+    /// Said where members are named by boot, and counts while there are several.
+    Written {
+        /// The last one.
+        through: Ticket,
+    },
     /// The clock's bound was made durable and the clock was told.
     ClockRaised,
     /// The answer to [`Effect::ReadLog`](crate::Effect::ReadLog).

@@ -127,7 +127,7 @@ impl Following {
 
     /// Commits what is known to be committed, equal to the primary's, and on this disk.
     fn advance(&mut self, core: &mut Core, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
-        let mut through = self.committed.min(self.matched).min(core.log.durable());
+        let mut through = self.committed.min(self.matched).min(core.durable());
         if core.planted.has(Bug::IndexBeforeCommit) {
             through = core.log.end().position;
         }
@@ -191,7 +191,7 @@ impl Following {
         }
     }
 
-    /// More is durable: commit what waited for that, and say so.
+    /// More is written or durable: commit what waited for that, and say so.
     pub(crate) fn on_durable(
         &mut self,
         core: &mut Core,
@@ -205,7 +205,7 @@ impl Following {
     }
 
     fn durable(&self, core: &Core) -> Position {
-        self.matched.min(core.log.durable())
+        self.matched.min(core.durable())
     }
 
     fn acknowledge(&mut self, core: &Core, ctx: &Context<'_>, effects: &mut Vec<Effect>) {

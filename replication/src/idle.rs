@@ -37,6 +37,7 @@ impl Idle {
             | Event::Write(_)
             | Event::Message { .. }
             | Event::Durable { .. }
+            | Event::Written { .. }
             | Event::ClockRaised
             | Event::LogRead { .. }
             | Event::SnapshotEnded { .. }

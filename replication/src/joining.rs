@@ -44,7 +44,7 @@ impl Joining {
             Event::Message { message, .. } => {
                 return self.on_message(core, ctx, message.body, effects);
             }
-            Event::Durable { .. } if !self.unusable => {
+            Event::Durable { .. } | Event::Written { .. } if !self.unusable => {
                 self.following.on_durable(core, ctx, effects);
             }
             Event::ClockRaised if !self.unusable => self.following.promise(core, ctx, effects),
@@ -56,6 +56,7 @@ impl Joining {
             Event::SnapshotInstalled { .. } => self.go_on(core, effects),
             Event::StoreDamaged => self.unusable = true,
             Event::Durable { .. }
+            | Event::Written { .. }
             | Event::ClockRaised
             | Event::Configuration(_)
             | Event::Write(_)

@@ -19,7 +19,7 @@ use proto::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// The number of one write to the store's log. A report of durability names the ticket through which
+/// The number of one write to the store's log. A report of what is written or durable names the ticket through which
 /// it holds: a position would not do, for after a cut it may be given a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Ticket(pub u64);
@@ -38,8 +38,9 @@ pub(crate) struct Log {
     pending: BTreeMap<Key, Position>,
     heads: Heads,
     hlc: Hlc,
+    last_ticket: Ticket,
     written: Ticket,
-    durable: Ticket,
+    synced: Ticket,
 }
 
 impl Log {
@@ -117,15 +118,31 @@ impl Log {
         self.tail.iter().skip(skip).map(|appended| &appended.entry)
     }
 
-    /// The last position that is on this disk, as far as is known here.
-    pub(crate) fn durable(&self) -> Position {
-        let durable = self.tail.partition_point(|own| own.ticket <= self.durable);
-        Position(self.base.committed.position.0 + durable as u64)
+    /// The last position that is on this disk, as far as is known here. What is committed counts, so
+    /// it says nothing of entries that were committed in memory before it counted by disk: an entry
+    /// after them does.
+    pub(crate) fn synced(&self) -> Position {
+        self.position_of(self.synced)
     }
 
-    /// Takes a report of durability.
-    pub(crate) fn synced(&mut self, through: Ticket) {
-        self.durable = self.durable.max(through);
+    /// The last position that is written, so that this process's end does not take it.
+    pub(crate) fn written(&self) -> Position {
+        self.position_of(self.written.max(self.synced))
+    }
+
+    fn position_of(&self, through: Ticket) -> Position {
+        let held = self.tail.partition_point(|own| own.ticket <= through);
+        Position(self.base.committed.position.0 + held as u64)
+    }
+
+    /// Takes a report of what is on disk.
+    pub(crate) fn note_synced(&mut self, through: Ticket) {
+        self.synced = self.synced.max(through);
+    }
+
+    /// Takes a report of what is written.
+    pub(crate) fn note_written(&mut self, through: Ticket) {
+        self.written = self.written.max(through);
     }
 
     /// The first answer to a request, if its entry is committed.
@@ -248,7 +265,7 @@ impl Log {
     }
 
     fn next_ticket(&mut self) -> Ticket {
-        self.written.0 += 1;
-        self.written
+        self.last_ticket.0 += 1;
+        self.last_ticket
     }
 }

@@ -154,7 +154,7 @@ impl Primary {
         match event {
             Event::Write(write) => self.write(core, ctx, write, effects)?,
             Event::Message { message, .. } => self.on_message(core, ctx, message, effects),
-            Event::Durable { .. } => self.advance(core, ctx, effects),
+            Event::Durable { .. } | Event::Written { .. } => self.advance(core, ctx, effects),
             Event::LogRead { peer, from, read } => {
                 self.on_log_read(core, ctx, peer, from, read, effects);
             }

@@ -159,7 +159,8 @@ impl Replica {
     /// What every role has to know.
     fn note(&mut self, ctx: &mut Context<'_>, event: &Event) {
         match event {
-            Event::Durable { through } => self.core.log.synced(*through),
+            Event::Durable { through } => self.core.log.note_synced(*through),
+            Event::Written { through } => self.core.log.note_written(*through),
             Event::StoreDamaged => self.core.damaged = true,
             Event::SnapshotAborted => self.core.loading = None,
             Event::SnapshotInstalled {

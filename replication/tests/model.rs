@@ -1,4 +1,5 @@
-//! A random model of one shard on three nodes: crashes that lose un-synced writes, wiped disks, stops,
+//! A random model of one shard on three nodes: crashes that lose un-synced writes, on a third of the
+//! seeds with memory that counts and members named by boot, wiped disks, stops,
 //! partitions, lost, repeated and late messages, clocks ten seconds apart, false promotions. An oracle
 //! knows every acknowledged write, every close, every read.
 //!
@@ -44,6 +45,7 @@ const RARE: &[&str] = &[
     "snapshot torn until its scan's end",
     "read from the log",
     "unknown",
+    "a run ended and its memory with it",
 ];
 
 fn setting(name: &str) -> Option<u64> {
@@ -124,6 +126,7 @@ found! {
     joiner_not_needed: Plant::Core(Bug::JoinerNotNeeded);
     no_epoch_entry: Plant::Core(Bug::NoEpochEntry);
     old_epoch_ack_counts: Plant::Core(Bug::OldEpochAckCounts);
+    memory_of_whoever_restarts_counts: Plant::MemoryOfWhoeverRestarts;
     wiped_disk_keeps_store_id: Plant::WipedDiskKeepsStoreId;
     index_before_commit: Plant::Core(Bug::IndexBeforeCommit);
     close_without_acks: Plant::Core(Bug::CloseWithoutAcks);

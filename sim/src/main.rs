@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use node::settings::Durability;
 use replication::planted::Bug;
 use sim::{
     one_node,
@@ -50,6 +51,9 @@ struct RegionArguments {
     /// Simulated seconds of load, if not the usual.
     #[arg(long)]
     seconds: Option<u64>,
+    /// What "durable" means, if not what the seed says: every fifth counts memory.
+    #[arg(long)]
+    durability: Option<Durable>,
     /// The rule to take out.
     #[arg(long)]
     planted: Option<Rule>,
@@ -59,6 +63,22 @@ struct RegionArguments {
     /// The same, of seeds that fail.
     #[arg(long)]
     keep_broken: Option<PathBuf>,
+}
+
+/// What a write waits for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Durable {
+    Fsync,
+    Replicated,
+}
+
+impl From<Durable> for Durability {
+    fn from(durable: Durable) -> Self {
+        match durable {
+            Durable::Fsync => Self::Fsync,
+            Durable::Replicated => Self::Replicated,
+        }
+    }
 }
 
 /// The rules that can be taken out, by the names of the holes they open.
@@ -132,6 +152,9 @@ fn run_regions(arguments: &RegionArguments) -> Result<()> {
 fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
     let mut plan = region::Plan::of(seed);
     plan.planted = arguments.planted.map(Rule::planted);
+    if let Some(durability) = arguments.durability {
+        plan.durability = durability.into();
+    }
     if let Some(seconds) = arguments.seconds {
         plan.load = Duration::from_secs(seconds);
     }

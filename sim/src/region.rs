@@ -6,6 +6,7 @@
 //!
 //! One seed decides all of it. Runs are made on a thread of [`crate::run::simulated`].
 
+mod apart;
 mod clients;
 mod disks;
 mod faults;
@@ -29,6 +30,7 @@ use crate::{
         node::{self, region_founding, region_node, run_in_region},
     },
 };
+use ::node::settings::Durability;
 use faults::{Drawn, NODES, PowerLoss};
 use replication::planted::{Bug, Planted};
 use std::{cell::RefCell, error::Error, rc::Rc, time::Duration};
@@ -50,17 +52,25 @@ pub struct Plan {
     pub seed: u64,
     /// How long clients load the region.
     pub load: Duration,
+    /// What "durable" means in the region.
+    pub durability: Durability,
     /// The rule that is taken out, if one is.
     pub planted: Option<PlantedBug>,
 }
 
 impl Plan {
-    /// The usual run of a seed: with forming and healing about 60 simulated seconds.
+    /// The usual run of a seed: with forming and healing about 60 simulated seconds. In every fifth
+    /// what is in memory counts.
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         Self {
             seed,
             load: Duration::from_secs(45),
+            durability: if seed.is_multiple_of(5) {
+                Durability::Replicated
+            } else {
+                Durability::Fsync
+            },
             planted: None,
         }
     }
@@ -141,7 +151,8 @@ fn in_world(plan: &Plan, journal: &Journal) -> Result<Outcome, RunError> {
     region.add_nodes(&mut world);
     region.add_clients(&mut world);
     let schedule = region.drawn.schedule.clone();
-    if let Err(failed) = world.run(&schedule, |fault| region.suffer(fault)) {
+    let may = |fault, now| region.may_suffer(fault, now);
+    if let Err(failed) = world.run_where(&schedule, may, |fault| region.suffer(fault)) {
         let why = failed.to_string();
         return Err(RunError::World {
             seed,
@@ -168,6 +179,7 @@ struct Region {
     clocks: Vec<HostClock>,
     shared: Shared,
     rare: Rc<RefCell<Rare>>,
+    budget: apart::Budget,
 }
 
 impl Region {
@@ -176,12 +188,16 @@ impl Region {
         let machine = |place: u64| Machine::new(plan.seed.wrapping_mul(31).wrapping_add(place));
         Self {
             plan: *plan,
-            drawn: faults::draw(plan.seed, &times),
+            drawn: match plan.durability {
+                Durability::Fsync => faults::draw(plan.seed, &times),
+                Durability::Replicated => apart::draw(plan.seed, &times),
+            },
             times,
             machines: (0..NODES as u64).map(machine).collect(),
             clocks: (0..NODES).map(|_| HostClock::default()).collect(),
             shared: Shared::default(),
             rare: Rc::default(),
+            budget: apart::Budget::default(),
         }
     }
 
@@ -203,11 +219,12 @@ impl Region {
             let mut parts = components(self.plan.seed, &host, &self.clocks[place], storage);
             parts.planted = self.plan.planted();
             let machine = machine.clone();
+            let durability = self.plan.durability;
             world.host(&host, move || {
                 // Whoever comes back with an empty disk joins the others, the first node too.
                 let founds = place == 0 && !machine.has_lost_all();
                 let founding = founds.then(|| region_founding(copies));
-                let settings = region_node(place, NODES);
+                let settings = region_node(place, NODES, durability);
                 run_in_region(machine.clone(), settings, founding, parts.clone())
             });
         }
@@ -231,6 +248,10 @@ impl Region {
         world.client("operator", operating);
         let power = lose_power(self.drawn.power_losses.clone(), self.machines.clone());
         world.client("power", power);
+        if self.plan.durability == Durability::Replicated {
+            let watching = self.budget.clone().watch(self.times.last_crashes);
+            world.client("budget", watching);
+        }
         if let Some(lost) = self.drawn.lost_disk {
             let loss = match (lost.only_store, self.plan.planted) {
                 (_, Some(PlantedBug::WipedDiskKeepsStoreId)) => Loss::StoreButNotItsId,
@@ -254,6 +275,11 @@ impl Region {
             .collect();
         times.sort();
         times
+    }
+
+    /// Where memory counts, a crash is spared unless all copies are there.
+    fn may_suffer(&self, fault: Fault, now: Duration) -> bool {
+        self.plan.durability == Durability::Fsync || self.budget.allows(fault, now)
     }
 
     /// Disks and clocks follow a fault.

@@ -13,7 +13,7 @@ use positions::Positions;
 use proto::id::{NodeId, ShardId};
 use raft::{
     group::GroupStatus,
-    placement::{Placement, ShardConfig},
+    placement::{Placement, Replica, ShardConfig},
 };
 use std::{collections::BTreeSet, sync::Arc};
 use store::Store;
@@ -54,8 +54,14 @@ impl AdminService for Admin {
             (usize::from(policy.copies), u32::from(policy.shards))
         });
         let configs = placement.shards.values();
-        let short = configs.filter(|config| config.in_sync.len() < copies);
-        let short = short.count();
+        let mut without_primary = shards.saturating_sub(placement.shards.len() as u32);
+        let mut short = 0;
+        for config in configs {
+            // A run that ended, or a disk that was wiped, is named until it is replaced.
+            let stands = |own: &&Replica| placement.is_present(**own);
+            short += u32::from(config.in_sync.iter().filter(stands).count() < copies);
+            without_primary += u32::from(!placement.is_present(config.primary));
+        }
         Ok(Response::new(v1::StatusResponse {
             cluster_name: founding.name.clone(),
             cluster_id: founding.cluster.to_string(),
@@ -70,8 +76,8 @@ impl AdminService for Admin {
                 .collect(),
             warnings: self.warnings(&placement),
             shards,
-            shards_without_primary: shards.saturating_sub(placement.shards.len() as u32),
-            shards_under_replicated: short as u32,
+            shards_without_primary: without_primary,
+            shards_under_replicated: short,
         }))
     }
 
@@ -126,6 +132,7 @@ impl Admin {
         let standings = self.board.read();
         let unreadable = standings.values().filter(|own| !own.is_readable);
         warnings::warnings(&Seen {
+            region: &self.region.name(),
             placement,
             groups: vec![
                 seen(global, "definitions do not change"),

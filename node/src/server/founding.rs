@@ -164,12 +164,55 @@ pub fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), 
     if !settings.node.roles.contains(&Role::Voter) {
         return Err("the node does not have the role voter; ask one that has".into());
     }
+    check_copies(settings, founding)?;
     if founding.cluster.transport == Transport::Kafka && founding.regions.len() > 1 {
         return Err(
             "cluster.transport is \"kafka\", and this release has no link between regions; use \"direct\"".into(),
         );
     }
     Ok(())
+}
+
+/// What is in memory counts only where several hold it.
+fn check_copies(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), String> {
+    let mut regions = founding.regions.iter();
+    match regions.find(|region| region.copies < 2) {
+        Some(region) if settings.store.durability == Durability::Replicated => Err(format!(
+            "store.durability is \"replicated\", which counts what several nodes hold in memory, and region {} has copies = {}; set copies to 2 or more, or store.durability to \"fsync\"",
+            region.name, region.copies
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the node understands by "durable" what its region does; if not, what to change. Members are
+/// named by what counts, so all of a region's nodes must mean the same.
+pub fn check_durability(settings: &NodeSettings, registry: &Registry) -> Result<(), String> {
+    let name = &settings.node.region;
+    let mut regions = registry.regions.values();
+    let region = regions.find(|region| region.settings.name == *name);
+    let own = durability(settings);
+    match region.map(|region| region.settings.durability) {
+        Some(founded) if founded != own && settings.node.roles.contains(&Role::Node) => {
+            let text = |durability| match durability {
+                region::Durability::Fsync => "fsync",
+                region::Durability::Replicated => "replicated",
+            };
+            Err(format!(
+                "store.durability is \"{}\" here, and region {name} was founded with \"{}\", which stays; set it so in this node's settings",
+                text(own),
+                text(founded)
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn durability(settings: &NodeSettings) -> region::Durability {
+    match settings.store.durability {
+        Durability::Fsync => region::Durability::Fsync,
+        Durability::Replicated => region::Durability::Replicated,
+    }
 }
 
 /// Whether what the node holds is of the cluster that its settings name; if not, what to change.
@@ -219,15 +262,11 @@ pub fn request(
 }
 
 fn region_settings(region: &RegionSettings, settings: &NodeSettings) -> region::RegionSettings {
-    let durability = match settings.store.durability {
-        Durability::Fsync => region::Durability::Fsync,
-        Durability::Replicated => region::Durability::Replicated,
-    };
     region::RegionSettings {
         name: region.name.clone(),
         copies: region.copies,
         min_in_sync: region.min_in_sync,
-        durability,
+        durability: durability(settings),
         kafka: None,
         objects: None,
     }

@@ -331,8 +331,7 @@ fn peers(placement: &Placement, voters: &BTreeSet<NodeId>) -> BTreeMap<NodeId, P
     voters.iter().filter_map(peer).collect()
 }
 
-/// A core's proposal of a whole configuration as the one step that the group takes. Of several
-/// leavers one goes first: the core proposes again under the epoch that this makes.
+/// A core's proposal of a whole configuration as the one step that the group takes.
 fn change(config: &ShardConfig, proposal: &Proposal) -> ShardChange {
     let boot = proposal.primary.boot;
     if config.primary.node == proposal.primary.node && config.boot != boot {
@@ -342,9 +341,11 @@ fn change(config: &ShardConfig, proposal: &Proposal) -> ShardChange {
     if let Some(joiner) = proposed.difference(&config.in_sync).next() {
         return ShardChange::Grow { joiner: *joiner };
     }
-    match config.in_sync.difference(&proposed).next() {
-        Some(leaver) => ShardChange::Shrink { leaver: *leaver },
-        None => ShardChange::Renew { boot },
+    let leavers: BTreeSet<Replica> = config.in_sync.difference(&proposed).copied().collect();
+    match (leavers.first(), leavers.len()) {
+        (None, _) => ShardChange::Renew { boot },
+        (Some(leaver), 1) => ShardChange::Shrink { leaver: *leaver },
+        (Some(_), _) => ShardChange::Leave { leavers },
     }
 }
 
@@ -403,7 +404,8 @@ mod tests {
         check(8, &[1, 2, 3], &ShardChange::Restart { boot: BootId(8) });
         check(7, &[1, 2, 3, 4], &ShardChange::Grow { joiner: replica(4) });
         check(7, &[1, 3], &ShardChange::Shrink { leaver: replica(2) });
-        check(7, &[1], &ShardChange::Shrink { leaver: replica(2) });
+        let leavers = [2, 3].map(replica).into();
+        check(7, &[1], &ShardChange::Leave { leavers });
         check(7, &[1, 2, 3], &ShardChange::Renew { boot: BootId(7) });
     }
 }

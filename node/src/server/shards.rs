@@ -1,6 +1,7 @@
 //! The shards of a node, as the rest of the process reaches them.
 
 mod admit;
+mod batches;
 mod board;
 mod driver;
 mod effects;
@@ -8,6 +9,7 @@ mod holds;
 mod input;
 pub mod message_codec;
 mod outbox;
+mod pace;
 mod pieces;
 mod prepare;
 mod recovered;
@@ -21,6 +23,7 @@ pub use board::{Board, Standing};
 pub use driver::{Driver, Parts, Place, Proposed};
 pub use input::{Input, NodeReport, PartAnswer, PartWrite, ShardReport};
 pub use outbox::Outbox;
+pub use pace::Pace;
 pub use recovered::{Found, head, of_store};
 pub use snapshots::{Arrival, OpenSnapshot, SnapshotInput, SnapshotOrder};
 

@@ -164,7 +164,9 @@ async fn metadata(
     };
     let groups = start.run(&peering.groups, &mut asked, background).await?;
     drop(asked);
-    founding::check_name(settings, &groups.global.newest()).map_err(StartError::Setting)?;
+    let registry = groups.global.newest();
+    founding::check_name(settings, &registry).map_err(StartError::Setting)?;
+    founding::check_durability(settings, &registry).map_err(StartError::Setting)?;
     waiting.end().await;
     Ok(groups)
 }

@@ -1,9 +1,9 @@
 //! The settings of one node: what its file may say, and the defaults.
 
-use super::units::Size;
+use super::units::{Size, Span};
 use proto::name::Name;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything that one node's file may say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ pub struct Advertise {
 pub enum Durability {
     /// On its disk.
     Fsync,
-    /// In the memory of replicas in two zones.
+    /// In the memory of several replicas; a member that is left alone counts by its disk.
     Replicated,
 }
 
@@ -175,8 +175,13 @@ pub struct Store {
     pub row_cache: Size,
     /// The size of one segment file.
     pub segment_bytes: Size,
-    /// When a write counts as durable.
+    /// When a write counts as durable; the same on all nodes of a region, for ever.
     pub durability: Durability,
+    /// With `durability = "replicated"`: how long what is written may wait for its sync.
+    pub sync_within: Span,
+    /// With `durability = "replicated"`: how much may be written and not synced; beyond it writes
+    /// wait for the disk.
+    pub sync_bytes: Size,
 }
 
 impl Default for Store {
@@ -187,6 +192,8 @@ impl Default for Store {
             row_cache: Size(1 << 30),
             segment_bytes: Size(64 << 20),
             durability: Durability::Fsync,
+            sync_within: Span(Duration::from_millis(100)),
+            sync_bytes: Size(16 << 20),
         }
     }
 }

@@ -200,17 +200,9 @@ impl Placement {
                 config.epoch = next(config.epoch);
             }
             ShardChange::Shrink { leaver } => {
-                if leaver == config.primary {
-                    return Err(PlacementRefusal::IsPrimary);
-                }
-                if !config.in_sync.remove(&leaver) {
-                    return Err(PlacementRefusal::NotInSync(leaver));
-                }
-                // Asked for before its disk was lost: the leaver may be the last that has it all.
-                self.must_be_present(config.primary)?;
-                enough(&config.in_sync, policy)?;
-                config.epoch = next(config.epoch);
+                self.shrink(&mut config, &BTreeSet::from([leaver]), policy)?;
             }
+            ShardChange::Leave { leavers } => self.shrink(&mut config, &leavers, policy)?,
             ShardChange::Invite { joiner } => {
                 self.must_be_present(joiner)?;
                 if config.in_sync.contains(&joiner) {
@@ -222,10 +214,30 @@ impl Placement {
                 config.joining.remove(&joiner);
             }
             ShardChange::AcceptLoss { survivor, boot } => {
-                self.accept_loss(&mut config, survivor, boot)?;
+                self.accept_loss(&mut config, survivor, boot, policy)?;
             }
         }
         Ok(config)
+    }
+
+    fn shrink(
+        &self,
+        config: &mut ShardConfig,
+        leavers: &BTreeSet<Replica>,
+        policy: Policy,
+    ) -> Applied {
+        if leavers.contains(&config.primary) {
+            return Err(PlacementRefusal::IsPrimary);
+        }
+        if let Some(stranger) = leavers.difference(&config.in_sync).next() {
+            return Err(PlacementRefusal::NotInSync(*stranger));
+        }
+        // Asked for before its disk was lost: a leaver may be the last that has it all.
+        self.must_be_present(config.primary)?;
+        config.in_sync.retain(|member| !leavers.contains(member));
+        enough(&config.in_sync, policy)?;
+        config.epoch = next(config.epoch);
+        Ok(())
     }
 
     fn promote(
@@ -267,14 +279,16 @@ impl Placement {
         config: &mut ShardConfig,
         survivor: Replica,
         boot: BootId,
+        policy: Policy,
     ) -> Applied {
         self.must_be_present(survivor)?;
         self.must_run(survivor, boot)?;
-        // Whoever held more than the survivor must never be taken for a copy of this shard again.
+        // Whoever held more than the survivor must never be taken for a copy of this shard again. A
+        // run that ended is not, whatever its disk has kept for other shards.
         let lost = config
             .in_sync
             .iter()
-            .filter(|member| member.store != survivor.store);
+            .filter(|member| member.store != survivor.store && !policy.named_by_boot);
         self.retired.extend(lost.map(|member| member.store));
         config.incarnation = Incarnation(config.incarnation.0 + 1);
         config.epoch = next(config.epoch);

@@ -82,6 +82,11 @@ pub enum ShardChange {
         /// Who leaves.
         leaver: Replica,
     },
+    /// Several members leave at once; proposed by the primary as [`ShardChange::Shrink`] is.
+    Leave {
+        /// Who leaves: all of them, or nobody.
+        leavers: BTreeSet<Replica>,
+    },
     /// A node is to be brought up to the shard; changes no epoch.
     Invite {
         /// The joiner to be.
@@ -93,7 +98,8 @@ pub enum ShardChange {
         joiner: Replica,
     },
     /// No in-sync member is left and a person accepts the loss: a new incarnation from what there
-    /// is. Old members' stores are retired.
+    /// is. Old members' stores are retired, unless members are named by boot: then a run is what was
+    /// lost, and no run comes back.
     AcceptLoss {
         /// Who begins it: the longest log that was found.
         survivor: Replica,

@@ -29,7 +29,7 @@ impl Primary {
         self.advance(core, ctx, effects);
     }
 
-    /// Commits what every needed replica holds, this disk included, and completes closes. Tells the
+    /// Commits what every needed replica holds, this one included, and completes closes. Tells the
     /// peers at once: a token may wait at a backup.
     pub(super) fn advance(
         &mut self,
@@ -61,7 +61,7 @@ impl Primary {
             return None;
         }
         let held = self.needed(core).map(|peer| peer.durable);
-        let through = held.fold(core.log.durable(), Position::min);
+        let through = held.fold(core.durable(), Position::min);
         (through >= self.opened_at?).then_some(through)
     }
 

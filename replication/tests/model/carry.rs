@@ -1,7 +1,7 @@
 //! Carrying out: what a driver does with a core's effects, and what the oracle thinks of it.
 
 use crate::{
-    node::Node,
+    node::{Naming, Node},
     oracle::By,
     world::{Action, Plant, World},
 };
@@ -28,12 +28,19 @@ impl World {
             self.nodes[node].disk.take(&effect);
             self.carry_out(node, effect)?;
         }
+        self.say_what_is_written(node);
         if let Some((records, through)) = self.nodes[node].disk.begin_sync() {
-            let delay = if self.rng.chance(self.weather.slow_sync) {
-                self.rng.between(20_000, 1_500_000)
+            let window = if self.counts_memory(node) {
+                self.rng.between(0, 200_000)
             } else {
-                self.rng.between(200, 5_000)
+                0
             };
+            let delay = window
+                + if self.rng.chance(self.weather.slow_sync) {
+                    self.rng.between(20_000, 1_500_000)
+                } else {
+                    self.rng.between(200, 5_000)
+                };
             let boot = self.nodes[node].boot;
             self.after(
                 delay,
@@ -46,6 +53,41 @@ impl World {
             );
         }
         self.check_claims(node)
+    }
+
+    /// Whether the driver says what is written before it is synced.
+    fn counts_memory(&self, node: usize) -> bool {
+        self.nodes[node].naming == Naming::Boot || self.plant == Plant::MemoryOfWhoeverRestarts
+    }
+
+    fn say_what_is_written(&mut self, node: usize) {
+        if !self.counts_memory(node) {
+            return;
+        }
+        let (boot, through) = (self.nodes[node].boot, self.nodes[node].disk.written());
+        let delay = self.rng.between(10, 400);
+        self.after(
+            delay,
+            Action::Written {
+                node,
+                boot,
+                through,
+            },
+        );
+    }
+
+    pub fn written(&mut self, node: usize, boot: BootId, through: Ticket) -> Result<(), String> {
+        let is_news = self.runs(node, boot) && self.nodes[node].said < through;
+        if !is_news {
+            return Ok(());
+        }
+        self.nodes[node].said = through;
+        let event = if self.plant == Plant::MemoryOfWhoeverRestarts {
+            Event::Durable { through }
+        } else {
+            Event::Written { through }
+        };
+        self.step(node, event)
     }
 
     pub fn synced(

@@ -82,6 +82,11 @@ impl Disk {
         due.then_some((self.records.len(), self.written))
     }
 
+    /// The last ticket that is written.
+    pub const fn written(&self) -> Ticket {
+        self.written
+    }
+
     pub fn end_sync(&mut self, records: usize) {
         self.syncing = false;
         self.synced = self.synced.max(records);

@@ -4,7 +4,7 @@
 //! stays whole.
 
 use crate::{
-    node::Node,
+    node::{Naming, Node},
     world::{Action, World},
 };
 use proto::id::NodeId;
@@ -41,6 +41,13 @@ impl World {
     fn crash(&mut self, node: usize) {
         if self.nodes[node].replica.is_none() {
             return;
+        }
+        if self.nodes[node].naming == Naming::Boot {
+            // What memory held is gone, and the budget is the in-sync members less one.
+            if !self.is_spared(node) {
+                return;
+            }
+            self.count("a run ended and its memory with it");
         }
         self.nodes[node].crash(&mut self.rng);
         self.count("crashed");
@@ -81,7 +88,8 @@ impl World {
         let whole_elsewhere = |member: &Member| {
             let other = self.at(member.node);
             let own = &self.nodes[other];
-            other != node && own.member() == *member && !own.tainted
+            let lost_memory = own.naming == Naming::Boot && own.replica.is_none();
+            other != node && own.member() == *member && !own.tainted && !lost_memory
         };
         let sets = self.proposals.iter().map(|proposal| &proposal.in_sync);
         let mut sets = sets.chain([&self.service.current.in_sync]);

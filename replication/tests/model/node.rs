@@ -6,8 +6,8 @@ use proto::{
     id::{BootId, NodeId, Position, RegionId, ShardId, StoreId},
 };
 use replication::{
-    Budget, Context, Effect, Event, Fence, Identity, Member, Micros, Now, Replica, closes::Close,
-    planted::Planted,
+    Budget, Context, Effect, Event, Fence, Identity, Member, Micros, Now, Replica, Ticket,
+    closes::Close, planted::Planted,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,16 +16,28 @@ pub const EPOCH_MILLIS: u64 = 1_795_000_000_000;
 pub const SHARD: ShardId = ShardId(3);
 pub const REGION: RegionId = RegionId(1);
 
+/// What a member is named by, and so what counts as durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// Its disk.
+    Disk,
+    /// Its boot: what is in memory counts.
+    Boot,
+}
+
 pub struct Node {
     pub id: NodeId,
     pub disk: Disk,
     pub boot: BootId,
+    pub naming: Naming,
     pub replica: Option<Replica>,
     pub paused: bool,
     pub backlog: Vec<Event>,
     /// Its disk was wiped under its store's name (only a planted bug does that) or is damaged: until it
     /// has left the in-sync set it does not count as a copy.
     pub tainted: bool,
+    /// What the replica was told is written.
+    pub said: Ticket,
     pub raising: Hlc,
     /// How often its log was dropped for a snapshot, and for which one last.
     pub emptied: u64,
@@ -42,15 +54,17 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(number: u64, rng: &mut Rng) -> Self {
+    pub fn new(number: u64, naming: Naming, rng: &mut Rng) -> Self {
         Self {
             id: NodeId(number),
             disk: Disk::new(StoreId(number * 100)),
             boot: BootId(number * 1_000),
+            naming,
             replica: None,
             paused: false,
             backlog: Vec::new(),
             tainted: false,
+            said: Ticket(0),
             raising: Hlc::ZERO,
             emptied: 0,
             awaited: None,
@@ -65,11 +79,11 @@ impl Node {
         }
     }
 
-    pub const fn member(&self) -> Member {
+    pub fn member(&self) -> Member {
         Member {
             node: self.id,
             store: self.disk.store,
-            boot: None,
+            boot: (self.naming == Naming::Boot).then_some(self.boot),
         }
     }
 
@@ -91,6 +105,7 @@ impl Node {
         self.boot.0 += 1;
         self.started_at = now;
         self.clock = Clock::starting_at(self.bound);
+        self.said = Ticket(0);
         self.raising = Hlc::ZERO;
         self.awaited = None;
         self.budget = Budget::default();

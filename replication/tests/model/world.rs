@@ -1,6 +1,12 @@
 //! The simulated world: time, network, the regional group, three nodes, and what befalls them.
 
-use crate::{client::Client, node::Node, oracle::Oracle, rng::Rng, service::Service};
+use crate::{
+    client::Client,
+    node::{Naming, Node},
+    oracle::Oracle,
+    rng::Rng,
+    service::Service,
+};
 use proto::{
     hlc::Hlc,
     id::{BootId, NodeId, Position},
@@ -17,6 +23,8 @@ pub enum Plant {
     Nothing,
     Core(Bug),
     WipedDiskKeepsStoreId,
+    /// What is in memory counts, and members are named by their disks.
+    MemoryOfWhoeverRestarts,
 }
 
 #[derive(Clone)]
@@ -29,6 +37,11 @@ pub enum Action {
         node: usize,
         boot: BootId,
         records: usize,
+        through: Ticket,
+    },
+    Written {
+        node: usize,
+        boot: BootId,
         through: Ticket,
     },
     Bound {
@@ -133,8 +146,15 @@ impl World {
     pub fn new(seed: u64, plant: Plant) -> Self {
         let mut rng = Rng::new(seed);
         let weather = Weather::draw(&mut rng);
-        let nodes: Vec<_> = (1..=3).map(|number| Node::new(number, &mut rng)).collect();
-        let members: Vec<_> = nodes.iter().map(Node::member).collect();
+        let naming = naming(seed, plant);
+        let nodes: Vec<_> = (1..=3)
+            .map(|number| Node::new(number, naming, &mut rng))
+            .collect();
+        let first_run = |node: &Node| Member {
+            boot: node.member().boot.map(|boot| BootId(boot.0 + 1)),
+            ..node.member()
+        };
+        let members: Vec<_> = nodes.iter().map(first_run).collect();
         let boot = BootId(nodes[0].boot.0 + 1);
         let mut world = Self {
             now: 0,
@@ -183,7 +203,9 @@ impl World {
     pub fn planted(&self) -> Planted {
         match self.plant {
             Plant::Core(bug) => Planted::with(bug),
-            Plant::Nothing | Plant::WipedDiskKeepsStoreId => Planted::NONE,
+            Plant::Nothing | Plant::WipedDiskKeepsStoreId | Plant::MemoryOfWhoeverRestarts => {
+                Planted::NONE
+            }
         }
     }
 
@@ -210,6 +232,11 @@ impl World {
                 records,
                 through,
             } => self.synced(node, boot, records, through),
+            Action::Written {
+                node,
+                boot,
+                through,
+            } => self.written(node, boot, through),
             Action::Bound { node, boot, bound } if self.runs(node, boot) => {
                 self.nodes[node].bound_is_durable(bound);
                 self.step(node, Event::ClockRaised)
@@ -257,11 +284,16 @@ impl World {
         self.tell(node);
     }
 
+    /// A restarted node registers: where members are named by boot it is another one now.
     fn restart(&mut self, node: usize) -> Result<(), String> {
         if self.nodes[node].replica.is_some() {
             return Ok(());
         }
         self.start(node);
+        if self.nodes[node].naming == Naming::Boot {
+            let placed: Vec<_> = self.nodes.iter().map(Node::member).collect();
+            self.service.place(&placed);
+        }
         let replica = self.nodes[node].replica.as_ref().expect("it was started");
         self.oracle.holds(replica.committed())
     }
@@ -342,5 +374,14 @@ impl World {
         if own.is_some_and(|(_, own)| ends.iter().any(|(_, other)| other > own)) {
             self.count("stale longer tail");
         }
+    }
+}
+
+/// A third of the seeds runs with members named by boot; what a bug is found by, by its own nature.
+const fn naming(seed: u64, plant: Plant) -> Naming {
+    match plant {
+        Plant::MemoryOfWhoeverRestarts => Naming::Disk,
+        _ if seed % 3 == 2 => Naming::Boot,
+        _ => Naming::Disk,
     }
 }

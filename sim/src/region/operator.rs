@@ -129,6 +129,16 @@ async fn in_sync(within: Duration) -> Result<(), Box<dyn Error>> {
     waited.map_err(|_| format!("not in sync within {within:?}: {why}").into())
 }
 
+/// Whether every gateway says so now.
+pub async fn is_whole_now() -> bool {
+    for place in 0..NODES {
+        if !status(place).await.is_ok_and(|status| is_whole(&status)) {
+            return false;
+        }
+    }
+    true
+}
+
 const fn is_whole(status: &StatusResponse) -> bool {
     status.shards_without_primary == 0 && status.shards_under_replicated == 0
 }

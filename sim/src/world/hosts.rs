@@ -130,9 +130,15 @@ impl World {
 
     /// Runs until all clients are done. `on_fault` is called after each fault was done to the hosts:
     /// disks lose there what was not synced.
-    pub fn run(
+    pub fn run(&mut self, schedule: &Schedule, on_fault: impl FnMut(Fault)) -> Result<(), Failed> {
+        self.run_where(schedule, |_, _| true, on_fault)
+    }
+
+    /// The same, where a fault that is due at some time happens only if `may` says so.
+    pub fn run_where(
         &mut self,
         schedule: &Schedule,
+        may: impl Fn(Fault, Duration) -> bool,
         mut on_fault: impl FnMut(Fault),
     ) -> Result<(), Failed> {
         loop {
@@ -149,7 +155,10 @@ impl World {
                 }
             }
             let now = self.sim.elapsed();
-            for fault in schedule.between(before, now) {
+            for fault in schedule
+                .between(before, now)
+                .filter(|fault| may(*fault, now))
+            {
                 self.trace.event_at(now, fault);
                 self.fail(fault);
                 on_fault(fault);

@@ -4,7 +4,7 @@ use super::machine::Machine;
 use node::{
     components::Components,
     server::{self, Running, StartError, single},
-    settings::{Advertise, ClusterSettings, NodeSettings},
+    settings::{Advertise, ClusterSettings, Durability, NodeSettings},
 };
 use std::{future::pending, path::Path};
 
@@ -42,8 +42,9 @@ pub fn name(place: usize) -> String {
 /// The settings of a region's node number `place` of `nodes`, each in a zone of its own. Every node
 /// is a gateway and may vote.
 #[must_use]
-pub fn region_node(place: usize, nodes: usize) -> NodeSettings {
+pub fn region_node(place: usize, nodes: usize, durability: Durability) -> NodeSettings {
     let (mut node, _) = single_node();
+    node.store.durability = durability;
     let name = name(place);
     let others = (0..nodes).filter(|other| *other != place);
     let at = |offset: u16| Some(format!("{name}:{}", GRPC_PORT + offset));

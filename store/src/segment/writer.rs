@@ -27,13 +27,14 @@ pub struct LogWriter {
     poisoned: Arc<AtomicBool>,
 }
 
-/// Groups on their way to the disk. Batches must be written, and then synced, in the order in which
-/// they were taken; one that is dropped half-way poisons the log.
+/// Groups on their way to the disk. Batches must be written, and synced, in the order in which they
+/// were taken, and each is written before it is synced; one that is dropped half-way poisons the log.
 #[derive(Debug)]
 pub struct Batch {
     directory: Arc<Directory>,
     ops: Vec<Op>,
     last: Option<Arc<Segment>>,
+    bytes: u64,
     through: u64,
     poisoned: Arc<AtomicBool>,
     finished: bool,
@@ -217,7 +218,12 @@ impl LogWriter {
     /// Takes what was appended since the last batch, for another thread to write.
     pub fn take_batch(&mut self) -> Batch {
         let ops = std::mem::take(&mut self.queue);
+        let bytes = ops.iter().map(|op| match op {
+            Op::Start { .. } => 0,
+            Op::Write { bytes, .. } => bytes.len() as u64,
+        });
         Batch {
+            bytes: bytes.sum(),
             finished: ops.is_empty(),
             directory: Arc::clone(&self.directory),
             ops,
@@ -262,6 +268,23 @@ impl Batch {
             self.carry_out(op)?;
         }
         Ok(())
+    }
+
+    /// The bytes of its groups, and of those it covers.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes the place of an earlier batch; both are written. Syncing this one makes that one durable
+    /// too: a segment is synced before the next one begins, and the last one as a whole.
+    pub fn cover(&mut self, mut earlier: Self) {
+        debug_assert!(
+            self.ops.is_empty() && earlier.ops.is_empty() && earlier.through <= self.through,
+            "batches are written in their order before one covers the other"
+        );
+        self.bytes += earlier.bytes;
+        earlier.finished = true;
     }
 
     /// Makes what was written durable.

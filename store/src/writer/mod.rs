@@ -47,7 +47,7 @@ pub(crate) struct WriterShard {
     pub(crate) pending: Pending,
 }
 
-/// Groups on their way to the disk; see [`segment::Batch`]. Batches are written and synced in the
+/// Groups on their way to the disk; see [`segment::Batch`]. Batches are written, and synced, in the
 /// order in which they were taken.
 pub struct Batch {
     inner: segment::Batch,
@@ -292,6 +292,23 @@ impl Batch {
             .written
             .fetch_max(self.inner.through(), Ordering::AcqRel);
         Ok(())
+    }
+
+    /// The last group in it.
+    #[must_use]
+    pub fn through(&self) -> u64 {
+        self.inner.through()
+    }
+
+    /// The bytes of its groups, and of those it covers.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    /// Takes the place of an earlier batch; both are written. Syncing this one syncs that one too.
+    pub fn cover(&mut self, earlier: Self) {
+        self.inner.cover(earlier.inner);
     }
 
     /// Makes the groups durable.

@@ -1,11 +1,13 @@
 //! What a person should know of the cluster, in words: what is away, and what could still be lost. Pure.
 
 use proto::id::NodeId;
-use raft::placement::{Placement, ShardConfig};
+use raft::placement::{Placement, Replica, ShardConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the words are made from.
 pub struct Seen<'a> {
+    /// The region's name.
+    pub region: &'a str,
     /// The members and the shard map.
     pub placement: &'a Placement,
     /// The metadata groups.
@@ -83,13 +85,23 @@ impl Seen<'_> {
         }
         let mut lost: BTreeMap<BTreeSet<NodeId>, usize> = BTreeMap::new();
         let mut headless: BTreeMap<NodeId, usize> = BTreeMap::new();
+        let mut forgotten = 0;
         for config in self.shards() {
             let holders: BTreeSet<NodeId> = config.in_sync.iter().map(|own| own.node).collect();
-            if !holders.iter().any(|node| self.is_alive(*node)) {
+            if self.is_forgotten(config) {
+                forgotten += 1;
+            } else if !holders.iter().any(|node| self.is_alive(*node)) {
                 *lost.entry(holders).or_default() += 1;
             } else if !self.is_alive(config.primary.node) {
                 *headless.entry(config.primary.node).or_default() += 1;
             }
+        }
+        if forgotten > 0 {
+            said.push(format!(
+                "{} held by no run that counts: durability is \"replicated\", and every node that held them in sync started anew. Writes and lookups of them are refused; what was acknowledged within store.sync_within of the end may be lost. `atoll recover --region {} --accept-loss` goes on with the longest log there is",
+                are(forgotten, "shard"),
+                self.region
+            ));
         }
         for (holders, count) in lost {
             said.push(format!(
@@ -105,6 +117,12 @@ impl Seen<'_> {
                 self.name(node)
             ));
         }
+    }
+
+    /// Whether what counts as a copy was memory, and all of it is gone.
+    fn is_forgotten(&self, config: &ShardConfig) -> bool {
+        let ended = |own: &Replica| own.boot.is_some() && !self.placement.is_present(*own);
+        config.in_sync.iter().all(ended)
     }
 
     fn quorum(&self, group: &GroupSeen) -> Option<String> {
@@ -220,7 +238,7 @@ mod tests {
     use proto::id::{BootId, Epoch, Incarnation, RegionId, ShardId, StoreId};
     use raft::placement::{
         Member,
-        state::{Addresses, Policy, Replica},
+        state::{Addresses, Policy},
     };
     use std::sync::Arc;
 
@@ -289,6 +307,7 @@ mod tests {
     #[track_caller]
     fn check(placement: &Placement, groups: Vec<GroupSeen>, alive: &[u64], expected: &[&str]) {
         let seen = Seen {
+            region: "eu",
             placement,
             groups,
             alive: alive.iter().copied().map(NodeId).collect(),
@@ -302,6 +321,32 @@ mod tests {
     fn a_whole_region_has_nothing_to_warn_of() {
         let whole = placement(3, &[&[1, 2], &[3, 1]], &[]);
         check(&whole, group(&[1, 2, 3], true), &[1, 2, 3], &[]);
+    }
+
+    #[test]
+    fn what_was_in_memory_of_runs_that_ended_is_said_to_be_gone() {
+        let mut placement = placement(2, &[&[1, 2], &[2, 1]], &[]);
+        if let Some(policy) = &mut placement.policy {
+            policy.named_by_boot = true;
+        }
+        for (shard, boots) in [(0, [1, 77]), (1, [77, 78])] {
+            let config = placement.shards.get_mut(&ShardId(shard)).unwrap();
+            let named = |node: u64| Replica {
+                boot: Some(BootId(boots[usize::from(node == 2)])),
+                ..replica(node)
+            };
+            let config = Arc::make_mut(config);
+            config.in_sync = [named(1), named(2)].into();
+            config.primary = named(1);
+        }
+        check(
+            &placement,
+            group(&[1, 2, 3], true),
+            &[1, 2],
+            &[
+                "1 shard is held by no run that counts: durability is \"replicated\", and every node that held them in sync started anew. Writes and lookups of them are refused; what was acknowledged within store.sync_within of the end may be lost. `atoll recover --region eu --accept-loss` goes on with the longest log there is",
+            ],
+        );
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! Parts of writes are taken by `admit`, effects carried out by `effects`, turns made by `run`.
 
 use super::{
+    batches::Tickets,
     board::Board,
     holds::Holds,
     input::{Input, PartWrite},
     outbox::Outbox,
+    pace::{DiskWork, Pace},
     pieces::Pieces,
     recovered::Found,
     snapshots::{SnapshotOrder, Snapshots},
@@ -19,7 +21,7 @@ use proto::{
 };
 use raft::registry::{Catalog, span::Span};
 use replication::{
-    Budget, Configuration, Context, Effect, Event, Message, Micros, Proposal, Replica, Ticket,
+    Budget, Configuration, Context, Effect, Event, Message, Micros, Proposal, Replica,
     planted::Planted, replica::Identity, write::ReplyTo,
 };
 use std::{
@@ -98,14 +100,17 @@ pub struct Driver {
     pub(super) waiting: BTreeMap<ReplyTo, Waiting>,
     pub(super) next_reply: u64,
     pub(super) max_future: Duration,
-    /// Tickets of groups that are not synced yet: (group, shard, ticket), oldest first.
-    pub(super) unsynced: VecDeque<(u64, ShardId, Ticket)>,
+    /// Tickets of groups that are not synced yet.
+    pub(super) unsynced: Tickets,
     /// What is to be done next; an effect's own consequences come after all that was asked before.
     pub(super) work: VecDeque<(ShardId, Work)>,
     pub(super) snapshots: Snapshots,
     pub(super) holds: Holds,
-    /// Since when the disk has a batch, by this node's monotonic clock in microseconds.
-    pub(super) disk_busy_since: Option<u64>,
+    /// The same of groups that are not written yet, where that is told.
+    pub(super) unwritten: Tickets,
+    pub(super) disk: DiskWork,
+    /// What is written and waits for its sync.
+    pub(super) written: Option<Batch>,
     is_working: bool,
     ticks: u64,
     pub(super) broken: Option<String>,
@@ -135,6 +140,8 @@ pub struct Parts {
     pub now: Now,
     /// Where readers see how the shards stand.
     pub board: Board,
+    /// When what is written is synced.
+    pub pace: Pace,
     /// The rule that a test took out.
     pub planted: Planted,
 }
@@ -155,6 +162,7 @@ impl Driver {
             snapshots,
             now,
             board,
+            pace,
             planted,
         } = parts;
         let max_future = catalog
@@ -184,7 +192,9 @@ impl Driver {
             work: VecDeque::new(),
             snapshots: Snapshots::new(snapshots),
             holds: Holds::default(),
-            disk_busy_since: None,
+            unwritten: VecDeque::new(),
+            disk: DiskWork::new(pace),
+            written: None,
             is_working: false,
             ticks: 0,
             broken: None,
@@ -244,8 +254,11 @@ impl Driver {
             Input::Catalog(catalog) => self.learn(catalog),
             Input::PeerUp(node) => self.tell_all(&Event::PeerUp(node)),
             Input::PeerDown(node) => self.tell_all(&Event::PeerDown(node)),
+            Input::Written(Ok(batch)) => self.batch_written(batch),
             Input::Synced(Ok(synced)) => self.synced(synced),
-            Input::Synced(Err(fault)) => self.broken = Some(format!("the disk failed: {fault}")),
+            Input::Written(Err(fault)) | Input::Synced(Err(fault)) => {
+                self.broken = Some(format!("the disk failed: {fault}"))
+            }
             Input::Snapshot(input) => self.snapshot(input),
             Input::Tick => self.tick(),
             Input::Report(asker) => {
@@ -262,23 +275,6 @@ impl Driver {
     #[must_use]
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
-    }
-
-    /// Sends what waits for peers.
-    pub fn flush(&mut self) {
-        self.outbox.flush();
-    }
-
-    /// What was appended since the last batch, for the disk. Messages leave first: the bytes travel
-    /// while the own disk works.
-    pub fn take_batch(&mut self) -> Option<Batch> {
-        self.outbox.flush();
-        let batch = self.writer.take_batch();
-        if batch.is_empty() {
-            return None;
-        }
-        self.disk_busy_since = Some(self.now.monotonic_micros());
-        Some(batch)
     }
 
     /// Messages whose rows are of schemas not known here wait until their sender says them again:
@@ -349,24 +345,6 @@ impl Driver {
             }
         }
         self.catalog = catalog;
-    }
-
-    fn synced(&mut self, synced: store::segment::Synced) {
-        let synced_group = synced.through;
-        self.disk_busy_since = None;
-        self.writer.note_synced(synced);
-        let mut newest: BTreeMap<ShardId, Ticket> = BTreeMap::new();
-        while let Some((group, shard, ticket)) = self.unsynced.front().copied() {
-            if group > synced_group {
-                break;
-            }
-            self.unsynced.pop_front();
-            newest.insert(shard, ticket);
-        }
-        for (shard, through) in newest {
-            self.step(shard, Event::Durable { through });
-        }
-        self.snapshots_synced(synced_group);
     }
 
     /// Steps one core, and carries out what it asks for and all that follows from that.

@@ -88,14 +88,13 @@ impl Driver {
             .append(&[new])
             .map_err(|error| error.to_string())?;
         self.board.note_appended(entry.bytes().len());
-        self.unsynced.push_back((appended.group, shard, ticket));
+        self.note_group(appended.group, shard, ticket);
         Ok(())
     }
 
     /// The ticket is durable with the last group that was appended.
     fn note_ticket(&mut self, shard: ShardId, ticket: Ticket) {
-        self.unsynced
-            .push_back((self.writer.store().appended_through(), shard, ticket));
+        self.note_group(self.writer.store().appended_through(), shard, ticket);
     }
 
     fn read_log(&self, shard: ShardId, from: proto::id::Position, bytes: usize) -> Read {

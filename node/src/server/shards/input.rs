@@ -32,7 +32,9 @@ pub enum Input {
     PeerUp(NodeId),
     /// The lane to a peer broke.
     PeerDown(NodeId),
-    /// The disk took a batch, or failed for good.
+    /// The disk wrote a batch, whose sync comes later, or failed for good.
+    Written(Result<store::Batch, String>),
+    /// The disk synced what it was given, or failed for good.
     Synced(Result<store::segment::Synced, String>),
     /// About a snapshot, from who sends or takes it.
     Snapshot(SnapshotInput),

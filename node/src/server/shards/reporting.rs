@@ -37,7 +37,10 @@ impl Driver {
             is_damaged: replica.is_damaged(),
         };
         let now = self.now.monotonic_micros();
-        let busy = self.disk_busy_since.map(|since| now.saturating_sub(since));
+        let busy = self
+            .disk
+            .busy_since()
+            .map(|since| now.saturating_sub(since));
         NodeReport {
             shards: self.replicas.iter().map(report).collect(),
             disk_busy_for: Duration::from_micros(busy.unwrap_or_default()),

@@ -2,13 +2,20 @@
 //! where one seed decides every order.
 //!
 //! While the disk works on a batch, the next one gathers: that is the group commit, and there is no
-//! timer in it.
+//! timer in it. Where what is in memory counts, a third thread syncs what the second has written.
 
 use super::{driver::Driver, input::Input};
 use crate::components::Clock;
 use raft::group::Blocking;
-use std::{sync::Arc, thread, time::Duration};
-use store::Batch;
+use std::{
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use store::{Batch, segment::WriteError};
 use tokio::sync::mpsc;
 
 /// Inputs that wait for the log's thread; senders beyond wait themselves.
@@ -47,21 +54,48 @@ pub fn start(
     }
 }
 
+/// Work for the disk.
+enum Job {
+    WriteAndSync(Batch),
+    Write(Batch),
+    Sync(Batch),
+}
+
+impl Job {
+    /// A batch as the driver's pace wants it.
+    fn of(batch: Batch, driver: &Driver) -> Self {
+        if driver.tells_written() {
+            Self::Write(batch)
+        } else {
+            Self::WriteAndSync(batch)
+        }
+    }
+
+    fn run(self) -> Input {
+        match self {
+            Self::WriteAndSync(mut batch) => {
+                let written = batch.write();
+                Input::Synced(text(written.and_then(|()| batch.sync())))
+            }
+            Self::Write(mut batch) => Input::Written(text(batch.write().map(|()| batch))),
+            Self::Sync(batch) => Input::Synced(text(batch.sync())),
+        }
+    }
+}
+
+fn text<T>(done: Result<T, WriteError>) -> Result<T, String> {
+    done.map_err(|error| error.to_string())
+}
+
 fn on_threads(
     mut driver: Driver,
     (own, mut inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     clock: Arc<dyn Clock>,
     stopped: impl FnOnce(Option<String>) + Send + 'static,
 ) {
-    let (to_disk, batches) = std::sync::mpsc::sync_channel::<Batch>(1);
-    let disk = move || {
-        for batch in batches {
-            // The driver ends first only when the process does.
-            let _ = own.blocking_send(Input::Synced(write_and_sync(batch)));
-        }
-    };
+    let (to_disk, disk) = disk_thread("disk", own.clone());
+    let (to_sync, sync) = disk_thread("sync", own);
     let log = move || {
-        let mut is_disk_busy = false;
         while let Some(first) = inputs.blocking_recv() {
             let mut turn = Turn::default();
             turn.take(&mut driver, first, &*clock);
@@ -70,29 +104,56 @@ fn on_threads(
             {
                 turn.take(&mut driver, input, &*clock);
             }
-            is_disk_busy &= !turn.is_synced;
             if driver.broken().is_some() || turn.is_last {
                 break;
             }
-            if is_disk_busy {
-                driver.flush();
-            } else if let Some(batch) = driver.take_batch() {
-                is_disk_busy = true;
-                to_disk
-                    .send(batch)
-                    .expect("the disk's thread ends after this one");
+            if let Some(batch) = driver.take_batch() {
+                let job = Job::of(batch, &driver);
+                to_disk.send(job).expect("it ends after this thread");
             }
+            if let Some(batch) = driver.take_sync() {
+                to_sync
+                    .send(Job::Sync(batch))
+                    .expect("it ends after this thread");
+            }
+        }
+        // A disk that hangs must not keep a node from saying why it stops; one that stops in peace
+        // leaves nothing behind that it acknowledged.
+        if driver.broken().is_none() {
+            drop((to_disk, to_sync, inputs));
+            let _ = (disk.join(), sync.join());
+            end_in_peace(&mut driver);
         }
         stopped(driver.broken().map(str::to_owned));
     };
-    // Threads that only wait for each other and the disk: they are named, so that profiles show them.
-    let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    named("disk")
-        .spawn(disk)
-        .expect("a process can start a thread");
-    named("log")
-        .spawn(log)
-        .expect("a process can start a thread");
+    thread("log", log);
+}
+
+/// A thread that carries out what it is sent, and tells of it.
+fn disk_thread(name: &str, own: mpsc::Sender<Input>) -> (SyncSender<Job>, JoinHandle<()>) {
+    let (to_disk, jobs) = sync_channel::<Job>(1);
+    let work = move || {
+        for job in jobs {
+            // The driver ends first only when the process does.
+            let _ = own.blocking_send(job.run());
+        }
+    };
+    (to_disk, thread(name, work))
+}
+
+/// Threads that only wait for each other and the disk: they are named, so that profiles show them.
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let named = thread::Builder::new().name(name.to_owned());
+    named.spawn(work).expect("a process can start a thread")
+}
+
+/// Syncs what was acknowledged before it was synced.
+fn end_in_peace(driver: &mut Driver) {
+    if let Some(batch) = driver.take_last_sync()
+        && let Err(error) = batch.sync()
+    {
+        tracing::error!(%error, "what was acknowledged last is not on this disk");
+    }
 }
 
 pub(super) async fn inline(
@@ -110,7 +171,13 @@ pub(super) async fn inline(
             turn.take(&mut driver, input, &*clock);
         }
         while let Some(batch) = driver.take_batch() {
-            driver.take(Input::Synced(write_and_sync(batch)), clock.now());
+            driver.take(Job::of(batch, &driver).run(), clock.now());
+        }
+        if let Some(batch) = driver.take_sync() {
+            driver.take(Job::Sync(batch).run(), clock.now());
+        }
+        if turn.is_last {
+            end_in_peace(&mut driver);
         }
         if driver.broken().is_some() || turn.is_last {
             break;
@@ -122,20 +189,13 @@ pub(super) async fn inline(
 #[derive(Default)]
 struct Turn {
     taken: usize,
-    is_synced: bool,
     is_last: bool,
 }
 
 impl Turn {
     fn take(&mut self, driver: &mut Driver, input: Input, clock: &dyn Clock) {
         self.taken += 1;
-        self.is_synced |= matches!(input, Input::Synced(_));
         self.is_last |= matches!(input, Input::Stop(_));
         driver.take(input, clock.now());
     }
-}
-
-fn write_and_sync(mut batch: Batch) -> Result<store::segment::Synced, String> {
-    batch.write().map_err(|error| error.to_string())?;
-    batch.sync().map_err(|error| error.to_string())
 }

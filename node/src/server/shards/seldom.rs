@@ -39,6 +39,7 @@ impl Driver {
         replica.retire(&mut context, &mut effects);
         // Should the shard come back, its next core counts tickets anew.
         self.unsynced.retain(|(_, other, _)| *other != shard);
+        self.unwritten.retain(|(_, other, _)| *other != shard);
         if let Err(error) = self.writer.drop_shard(shard) {
             self.broken = Some(error.to_string());
             return;

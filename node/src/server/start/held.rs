@@ -14,7 +14,7 @@ use crate::{
         region::RegionView,
         regional::{REPORTS_QUEUED, Regional},
         running::Background,
-        shards::{self, Board, Driver, Input, Outbox, Parts, Place, Proposed},
+        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
         snapshots,
     },
     settings::NodeSettings,
@@ -76,6 +76,7 @@ pub(super) fn hold_shards(
         snapshots: orders,
         now: components.clock.now(),
         board: board.clone(),
+        pace: Pace::of(&settings.store),
         planted: components.planted,
     });
     let end = run(driver, (inputs.clone(), queue), components, background);

@@ -149,8 +149,11 @@ impl Controller {
             config.primary.node,
             config.boot,
         );
-        // A disk that lost something does not come back from it; silence may end.
-        if silent < self.settings.lost_after_millis && !self.is_damaged(config.primary, shard) {
+        // A disk that lost something, or a run that another one followed, does not come back; silence
+        // may end.
+        let may_return =
+            self.placement.is_present(config.primary) && !self.is_damaged(config.primary, shard);
+        if silent < self.settings.lost_after_millis && may_return {
             return None;
         }
         let to = self.successor(round, shard, config, |_| true)?;

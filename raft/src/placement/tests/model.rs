@@ -53,10 +53,10 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let (copies, minimum) = if seed.is_multiple_of(3) {
-            (3, 2)
-        } else {
-            (2, 1)
+        let (copies, minimum) = match seed % 6 {
+            0 | 3 => (3, 2),
+            1 => (3, 1),
+            _ => (2, 1),
         };
         let mut placement = Placement::default();
         placement.apply(PlacementCommand::Follow(policy(SHARDS, copies, minimum)));
@@ -166,7 +166,7 @@ impl World {
         let node = &self.nodes[place];
         let shrinks = |command: &PlacementCommand| match command {
             PlacementCommand::Change {
-                change: ShardChange::Shrink { .. },
+                change: ShardChange::Shrink { .. } | ShardChange::Leave { .. },
                 ..
             } => true,
             PlacementCommand::Change {
@@ -284,9 +284,20 @@ impl World {
         self.grow(place, shard, &config, &log);
         if silent.is_empty() {
             self.acknowledge(shard, &config, &log, write);
-        } else if let Some(leaver) = silent.iter().find(|member| config.in_sync.contains(member)) {
-            self.proposals
-                .push(change(ShardChange::Shrink { leaver: *leaver }));
+            return;
+        }
+        // As many as can be spared, as a core proposes it.
+        let spare = config.in_sync.len() - self.minimum;
+        let leavers = silent
+            .iter()
+            .filter(|member| config.in_sync.contains(member));
+        let leavers: BTreeSet<_> = leavers.copied().take(spare.max(1)).collect();
+        match leavers.len() {
+            0 => {}
+            1 => self.proposals.push(change(ShardChange::Shrink {
+                leaver: leavers.into_iter().next().expect("there is one"),
+            })),
+            _ => self.proposals.push(change(ShardChange::Leave { leavers })),
         }
     }
 
@@ -455,6 +466,7 @@ impl World {
             }
             ShardChange::Grow { .. } => "grown",
             ShardChange::Shrink { .. } => "shrunk",
+            ShardChange::Leave { .. } => "several left at once",
             ShardChange::Invite { .. } => "invited",
             ShardChange::Dismiss { .. } => "dismissed",
             ShardChange::AcceptLoss { .. } => "loss accepted",

@@ -283,6 +283,68 @@ fn where_memory_counts_a_restarted_member_is_another_one() {
 }
 
 #[test]
+fn where_memory_counts_a_loss_takes_runs_and_not_the_disks_that_hold_other_shards() {
+    let mut by_boot = policy(4, 2, 1);
+    by_boot.named_by_boot = true;
+    let mut placement = region(2, by_boot);
+    let [first, second] = [1, 2].map(|node| placement.replica_of(NodeId(node)).unwrap());
+    let place = ShardChange::Place {
+        primary: first,
+        boot: BootId(201),
+        members: [first, second].into(),
+    };
+    done(&mut placement, change(None, place));
+    for node in 1..=2 {
+        let anew = member(node, 100 + node, 300 + node, &format!("z{node}"));
+        done(&mut placement, PlacementCommand::Register(anew));
+    }
+    let survivor = placement.replica_of(NodeId(2)).unwrap();
+    let boot = BootId(302);
+    done(
+        &mut placement,
+        change(Some((1, 1)), ShardChange::AcceptLoss { survivor, boot }),
+    );
+    let config = &placement.shards[&SHARD];
+    assert_eq!(config.in_sync, [survivor].into());
+    assert!(placement.retired.is_empty());
+    assert!(placement.is_present(placement.replica_of(NodeId(1)).unwrap()));
+}
+
+#[test]
+fn several_members_leave_at_once_or_none_does() {
+    let three = |min_in_sync| {
+        let mut placement = region(3, policy(4, 3, min_in_sync));
+        let place = ShardChange::Place {
+            primary: replica(1, 101),
+            boot: BootId(201),
+            members: (1..=3).map(|node| replica(node, 100 + node)).collect(),
+        };
+        done(&mut placement, change(None, place));
+        placement
+    };
+    let mut placement = three(1);
+    let leave = |leavers: &[u64]| ShardChange::Leave {
+        leavers: leavers
+            .iter()
+            .map(|node| replica(*node, 100 + node))
+            .collect(),
+    };
+    let primary = PlacementRefusal::IsPrimary;
+    check_refused(&placement, change(Some((1, 1)), leave(&[1, 2])), primary);
+    let stranger = PlacementRefusal::NotInSync(replica(4, 104));
+    check_refused(&placement, change(Some((1, 1)), leave(&[2, 4])), stranger);
+    done(&mut placement, change(Some((1, 1)), leave(&[2, 3])));
+    let config = &placement.shards[&SHARD];
+    assert_eq!(config.in_sync, [replica(1, 101)].into());
+    assert_eq!(config.epoch, Epoch(2));
+    let few = PlacementRefusal::TooFewInSync {
+        left: 1,
+        min_in_sync: 2,
+    };
+    check_refused(&three(2), change(Some((1, 1)), leave(&[2, 3])), few);
+}
+
+#[test]
 fn a_rebuilt_group_places_shards_in_higher_incarnations() {
     let mut rebuilt = policy(4, 2, 1);
     rebuilt.group = 2;

@@ -8,7 +8,7 @@ use crate::{
         hlc_bound::HlcBound,
         peers::{Groups, Peers},
         shards::{
-            Board, Driver, Input, Outbox, Parts, Place, of_store,
+            Board, Driver, Input, Outbox, Pace, Parts, Place, of_store,
             prepare::tests::{catalog, row, set},
             run,
         },
@@ -163,6 +163,7 @@ impl Node {
             snapshots: orders,
             now: self.clock.now(),
             board: board.clone(),
+            pace: Pace::AtOnce,
             planted: Planted::NONE,
         });
         let listener = network.listen(address(self.id)).await.unwrap();
