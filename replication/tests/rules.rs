@@ -8,6 +8,7 @@ mod rules {
     mod following;
     mod joining;
     mod membership;
+    mod memory;
     mod primary;
     mod writes;
 }

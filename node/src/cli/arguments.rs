@@ -2,8 +2,9 @@
 
 use super::{
     apply::ApplyArguments, delete::DeleteArguments, demo::DemoArguments, get::GetArguments,
-    init::InitArguments, load::LoadArguments, plan::PlanArguments, registry::RegistryArguments,
-    serve::ServeArguments, shards::ShardsArguments, status::StatusArguments, write::WriteArguments,
+    init::InitArguments, load::LoadArguments, plan::PlanArguments, recover::RecoverArguments,
+    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
+    status::StatusArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -96,4 +97,6 @@ pub enum Command {
     Status(StatusArguments),
     /// Who holds which shard
     Shards(ShardsArguments),
+    /// Go on without what no copy holds any more
+    Recover(RecoverArguments),
 }

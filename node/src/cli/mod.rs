@@ -26,6 +26,7 @@ pub mod registry;
 
 pub mod load;
 
+pub mod recover;
 pub mod shards;
 pub mod status;
 

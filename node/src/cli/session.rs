@@ -43,6 +43,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Registry(arguments) => super::registry::run(&session, arguments).await,
         Command::Status(_) => super::status::run(&session).await,
         Command::Shards(arguments) => super::shards::run(&session, arguments).await,
+        Command::Recover(arguments) => super::recover::run(&session, arguments).await,
     }
 }
 
@@ -58,6 +59,7 @@ impl Command {
             Self::Apply(arguments) => &arguments.access,
             Self::Status(arguments) => &arguments.access,
             Self::Shards(arguments) => &arguments.access,
+            Self::Recover(arguments) => &arguments.access,
         };
         access.token.as_deref()
     }

@@ -73,4 +73,6 @@ calls! {
     status: admin(StatusRequest) -> StatusResponse;
     /// The shard map.
     shards: admin(ShardsRequest) -> ShardsResponse;
+    /// Goes on without what no copy holds any more.
+    recover: admin(RecoverRequest) -> RecoverResponse;
 }

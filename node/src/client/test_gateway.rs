@@ -358,4 +358,11 @@ impl AdminService for Service {
     ) -> Result<Response<v1::ShardsResponse>, Status> {
         Err(Status::unimplemented("not part of these tests"))
     }
+
+    async fn recover(
+        &self,
+        _: Request<v1::RecoverRequest>,
+    ) -> Result<Response<v1::RecoverResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
 }

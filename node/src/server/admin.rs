@@ -2,6 +2,7 @@
 
 mod nodes;
 pub mod positions;
+mod recover;
 mod shards;
 mod warnings;
 
@@ -79,6 +80,14 @@ impl AdminService for Admin {
             shards_without_primary: without_primary,
             shards_under_replicated: short,
         }))
+    }
+
+    async fn recover(
+        &self,
+        request: Request<v1::RecoverRequest>,
+    ) -> Result<Response<v1::RecoverResponse>, Status> {
+        let recovered = self.recover_shards(request.get_ref()).await?;
+        Ok(Response::new(recovered))
     }
 
     async fn shards(

@@ -35,25 +35,42 @@ pub struct Cluster {
     // Before the directory: the processes must be gone when that is removed.
     nodes: Vec<Process>,
     ports: Vec<u16>,
+    durability: &'static str,
     _dir: TempDir,
 }
 
 impl Cluster {
     /// Three nodes with the definitions applied, each shard in sync on two of them.
     pub fn start() -> Self {
+        Self::start_with("fsync")
+    }
+
+    /// The same, where durable means that.
+    pub fn start_with(durability: &'static str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ports: Vec<u16> = (0..NODES).map(|_| free_ports()).collect();
-        let nodes = (0..NODES).map(|node| serve(dir.path(), node, &ports));
+        let nodes = (0..NODES).map(|node| serve(dir.path(), node, &ports, durability));
         let cluster = Self {
             nodes: nodes.collect(),
             ports,
+            durability,
             _dir: dir,
         };
         cluster.found();
-        wait_for("two copies of each shard", || {
-            (0..NODES).all(|node| cluster.is_whole(node)).then_some(())
-        });
+        cluster.wait_until_whole();
         cluster
+    }
+
+    /// Waits until every gateway takes traffic and knows two copies in sync of each shard.
+    pub fn wait_until_whole(&self) {
+        wait_for("two copies of each shard", || {
+            (0..NODES).all(|node| self.is_whole(node)).then_some(())
+        });
+    }
+
+    /// Starts a node anew that was killed.
+    pub fn restart(&mut self, node: usize) {
+        self.nodes[node] = serve(self._dir.path(), node, &self.ports, self.durability);
     }
 
     fn found(&self) {
@@ -110,10 +127,29 @@ impl Cluster {
     }
 
     pub fn post(&self, node: usize, path: &str, body: &Json) -> Json {
-        let (status, answer) =
-            client::post(self.ports[node] + 1, path, &body.to_string()).expect("an answer");
+        let (status, answer) = self.try_post(node, path, body).expect("an answer");
         assert_eq!(status, 200, "{answer}");
         answer
+    }
+
+    /// The status and the answer, if a node gives one.
+    pub fn try_post(&self, node: usize, path: &str, body: &Json) -> Option<(u16, Json)> {
+        client::post(self.ports[node] + 1, path, &body.to_string())
+    }
+
+    /// What a command prints as JSON through a node.
+    pub fn command(&self, node: usize, arguments: &[&str]) -> Json {
+        let output = atoll()
+            .args(arguments)
+            .args(["--output", "json", "--gateway", &self.gateway(node)])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text).unwrap_or_else(|_| {
+            json!({
+                "stdout": text, "stderr": String::from_utf8_lossy(&output.stderr),
+            })
+        })
     }
 
     /// Writes rows of a view through a node; gives the token.
@@ -147,7 +183,7 @@ impl Cluster {
     }
 }
 
-fn serve(dir: &Path, node: usize, ports: &[u16]) -> Process {
+fn serve(dir: &Path, node: usize, ports: &[u16], durability: &str) -> Process {
     let address = |node: usize, offset: u16| format!("\"127.0.0.1:{}\"", ports[node] + offset);
     let seeds: Vec<String> = (0..NODES).map(|node| address(node, 2)).collect();
     let listen = ["grpc", "http", "peer", "link", "gossip"];
@@ -158,7 +194,8 @@ fn serve(dir: &Path, node: usize, ports: &[u16]) -> Process {
     let name = format!("eu-{node}");
     let settings = format!(
         "[cluster]\nname = \"lab\"\nseeds = [{}]\n[node]\nname = \"{name}\"\nregion = \"eu\"\nzone = \"{name}\"\n\
-         roles = [\"node\", \"gateway\", \"voter\"]\ndata_dir = {:?}\n[store]\nsegment_bytes = \"8MiB\"\n[listen]\n{}\n",
+         roles = [\"node\", \"gateway\", \"voter\"]\ndata_dir = {:?}\n[store]\nsegment_bytes = \"8MiB\"\n\
+         durability = \"{durability}\"\n[listen]\n{}\n",
         seeds.join(", "),
         dir.join(&name),
         listen.join("\n"),

@@ -1,9 +1,6 @@
 //! Writes through gateways that lead nothing of them, while primaries are killed.
 
-use super::{
-    cluster::Cluster,
-    process::{atoll, wait_for},
-};
+use super::{cluster::Cluster, process::wait_for};
 use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 use std::{
@@ -19,7 +16,7 @@ const DEADLINE: &str = "40s";
 const TOLD: [&str; 5] = ["accepted", "superseded", "rejected", "unknown", "token"];
 
 /// A request of four rows, which lie in several shards.
-fn request(writer: i64, number: i64) -> Json {
+pub fn request(writer: i64, number: i64) -> Json {
     let first = writer * 1_000_000 + number * 4;
     let row = |id: i64| json!({ "id": id, "a": number, "b": "x" });
     json!({
@@ -29,12 +26,17 @@ fn request(writer: i64, number: i64) -> Json {
     })
 }
 
-fn told(answer: &Json) -> [&Json; 5] {
+pub fn told(answer: &Json) -> [&Json; 5] {
     TOLD.map(|name| &answer[name])
 }
 
-/// Writes through nodes 1 and 2 until told to stop; gives each request with its answer.
-fn load(cluster: &Cluster, stop: &AtomicBool, answered: &AtomicUsize) -> Vec<(Json, Json)> {
+/// Writes through two nodes until told to stop; gives each request with its answer.
+pub fn load(
+    cluster: &Cluster,
+    through: [usize; 2],
+    stop: &AtomicBool,
+    answered: &AtomicUsize,
+) -> Vec<(Json, Json)> {
     let writer = |writer: i64| {
         let mut done = Vec::new();
         for number in 0.. {
@@ -42,7 +44,7 @@ fn load(cluster: &Cluster, stop: &AtomicBool, answered: &AtomicUsize) -> Vec<(Js
                 break;
             }
             let body = request(writer, number);
-            let answer = cluster.post(1 + (number % 2) as usize, "/v1/write", &body);
+            let answer = cluster.post(through[(number % 2) as usize], "/v1/write", &body);
             answered.fetch_add(1, Ordering::Relaxed);
             done.push((body, answer));
         }
@@ -58,17 +60,7 @@ fn load(cluster: &Cluster, stop: &AtomicBool, answered: &AtomicUsize) -> Vec<(Js
 }
 
 fn status(cluster: &Cluster, node: usize) -> Json {
-    let output = atoll()
-        .args([
-            "status",
-            "--output",
-            "json",
-            "--gateway",
-            &cluster.gateway(node),
-        ])
-        .output()
-        .unwrap();
-    serde_json::from_slice(&output.stdout).unwrap()
+    cluster.command(node, &["status"])
 }
 
 #[test]
@@ -89,7 +81,7 @@ fn a_killed_primary_makes_writes_slower_and_a_repeat_at_its_successor_gets_the_f
 
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let done = thread::scope(|scope| {
-        let load = scope.spawn(|| load(&cluster, &stop, &answered));
+        let load = scope.spawn(|| load(&cluster, [1, 2], &stop, &answered));
         let more = |count: usize| {
             let goal = answered.load(Ordering::Relaxed) + count;
             wait_for("writes", || {

@@ -63,6 +63,14 @@ pub fn configuration(epoch: u32, primary: u64, in_sync: &[u64]) -> Configuration
     }
 }
 
+/// The same member where it is named by its boot.
+pub fn run_of(node: u64, boot: u64) -> Member {
+    Member {
+        boot: Some(BootId(boot)),
+        ..member(node)
+    }
+}
+
 /// An entry of `epoch` after one of `previous`.
 pub fn entry(position: u64, epoch: u32, previous: u32) -> Entry {
     let header = EntryHeader {
@@ -230,7 +238,13 @@ impl Bench {
         self.hear(2, epoch, Body::Append(append))
     }
 
-    /// Everything written so far is durable.
+    /// Everything appended so far is written, and not synced.
+    pub fn wrote(&mut self) -> Vec<Effect> {
+        let through = self.written;
+        self.step(Event::Written { through })
+    }
+
+    /// Everything appended so far is durable.
     pub fn synced(&mut self) -> Vec<Effect> {
         let through = self.written;
         self.step(Event::Durable { through })

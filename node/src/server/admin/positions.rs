@@ -1,7 +1,7 @@
 //! Where the logs of shards end on each node, asked of the nodes themselves.
 //!
 //! ```text
-//! version 1 | shards 4 | each: shard 2 | end 8 | committed 8
+//! version 1 | shards 4 | each: shard 2 | epoch 4 | end 8 | committed 8
 //! ```
 
 use crate::{
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use proto::{
     codec::{Malformed, Reader},
-    id::{NodeId, Position, ShardId},
+    id::{Epoch, NodeId, Position, ShardId},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
@@ -28,6 +28,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// How far one replica is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct At {
+    /// The epoch of the last entry of its log; 0 where it has none, or lost something of it.
+    pub(super) epoch: Epoch,
     /// The end of its log.
     pub(super) end: Position,
     /// What is committed of it, as it knows.
@@ -78,6 +80,11 @@ impl Positions {
         let report = timeout(ANSWER_WITHIN, answer).await.ok()?.ok()?;
         let at = report.shards.into_iter().map(|report| {
             let at = At {
+                epoch: if report.is_damaged {
+                    Epoch(0)
+                } else {
+                    report.end.epoch
+                },
                 end: report.end.position,
                 committed: report.committed.position,
             };
@@ -101,6 +108,7 @@ fn encode(replicas: &Replicas) -> Bytes {
     out.extend((replicas.len() as u32).to_le_bytes());
     for (shard, at) in replicas {
         out.extend(shard.0.to_le_bytes());
+        out.extend(at.epoch.0.to_le_bytes());
         out.extend(at.end.0.to_le_bytes());
         out.extend(at.committed.0.to_le_bytes());
     }
@@ -116,6 +124,7 @@ fn decode(bytes: &[u8]) -> Result<Replicas, Malformed> {
     for _ in 0..reader.u32()? {
         let shard = ShardId(reader.u16()?);
         let at = At {
+            epoch: Epoch(reader.u32()?),
             end: Position(reader.u64()?),
             committed: Position(reader.u64()?),
         };
@@ -132,6 +141,7 @@ mod tests {
     #[test]
     fn positions_read_back_and_cut_ones_do_not() {
         let at = |end, committed| At {
+            epoch: Epoch(5),
             end: Position(end),
             committed: Position(committed),
         };
