@@ -257,7 +257,7 @@ impl Driver {
             Input::Written(Ok(batch)) => self.batch_written(batch),
             Input::Synced(Ok(synced)) => self.synced(synced),
             Input::Written(Err(fault)) | Input::Synced(Err(fault)) => {
-                self.broken = Some(format!("the disk failed: {fault}"))
+                self.broken = Some(format!("the disk failed: {fault}"));
             }
             Input::Snapshot(input) => self.snapshot(input),
             Input::Tick => self.tick(),
