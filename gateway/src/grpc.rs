@@ -7,7 +7,10 @@ mod status;
 
 pub use status::to_status;
 
-use crate::Gateway;
+use crate::{
+    Gateway,
+    access::{AccessLayer, Guard},
+};
 use proto::limits::MESSAGE_BYTES;
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,9 +62,10 @@ fn add_reflection(routes: &mut RoutesBuilder) {
         .add_service(builder().build_v1alpha().expect(expectation));
 }
 
-/// Serves connections until `shutdown`, then lets calls in flight end.
+/// Serves connections until `shutdown`, then lets calls in flight end. Nothing is called past `guard`.
 pub async fn serve<Connection, Fault>(
     routes: Routes,
+    guard: Guard,
     connections: impl Stream<Item = Result<Connection, Fault>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error>
@@ -73,6 +77,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .layer(AccessLayer(guard))
         .add_routes(routes)
         .serve_with_incoming_shutdown(connections, shutdown)
         .await

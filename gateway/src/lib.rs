@@ -5,6 +5,7 @@
 //! behind [`lookup::fetch::Replicas`] and [`write::writer::Writer`]. Listeners, time and randomness are
 //! handed in, so the same code serves production and the simulated world.
 
+pub mod access;
 pub mod edge;
 pub mod failure;
 pub(crate) use proto::nearby;

@@ -1,9 +1,10 @@
 //! The registry as callers use it through the gateway. The gateway only passes these calls on: the
-//! rules of definitions are the registry's, and where its leader is, somebody else knows.
+//! rules of definitions are the registry's, and where its leader is, somebody else knows. Whoever answers
+//! asks the caller for its right to each project that a request names.
 
 pub mod json;
 
-use crate::failure::Failure;
+use crate::{access::Caller, failure::Failure};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use wire::v1;
@@ -13,17 +14,37 @@ use wire::v1;
 pub trait Registry: Send + Sync {
     /// The difference between files and the registry. Changes nothing; what cannot be done is told
     /// in the plan.
-    async fn plan(&self, request: v1::PlanRequest) -> Result<v1::PlanResponse, Failure>;
+    async fn plan(
+        &self,
+        caller: &Caller,
+        request: v1::PlanRequest,
+    ) -> Result<v1::PlanResponse, Failure>;
     /// Carries the difference out at one revision, or nothing of it.
-    async fn apply(&self, request: v1::ApplyRequest) -> Result<v1::ApplyResponse, Failure>;
+    async fn apply(
+        &self,
+        caller: &Caller,
+        request: v1::ApplyRequest,
+    ) -> Result<v1::ApplyResponse, Failure>;
     /// One object.
-    async fn get(&self, request: v1::GetRequest) -> Result<v1::RegistryObject, Failure>;
+    async fn get(
+        &self,
+        caller: &Caller,
+        request: v1::GetRequest,
+    ) -> Result<v1::RegistryObject, Failure>;
     /// All objects of a project, or the projects.
-    async fn list(&self, request: v1::ListRequest) -> Result<v1::ListResponse, Failure>;
+    async fn list(
+        &self,
+        caller: &Caller,
+        request: v1::ListRequest,
+    ) -> Result<v1::ListResponse, Failure>;
     /// What was changed, newest first.
     async fn history(&self, request: v1::HistoryRequest) -> Result<v1::HistoryResponse, Failure>;
     /// Makes the definitions of an earlier revision those of a new one.
-    async fn rollback(&self, request: v1::RollbackRequest) -> Result<v1::ApplyResponse, Failure>;
+    async fn rollback(
+        &self,
+        caller: &Caller,
+        request: v1::RollbackRequest,
+    ) -> Result<v1::ApplyResponse, Failure>;
     /// What that would do. Changes nothing.
     async fn plan_rollback(
         &self,
@@ -32,4 +53,10 @@ pub trait Registry: Send + Sync {
     /// The present revision, where it is after the given one, and each later one as it comes.
     /// Revisions may be left out where several come at once; the newest never is.
     fn watch(&self, request: v1::WatchRequest) -> BoxStream<'static, v1::RevisionNotice>;
+}
+
+/// What an apply is called in the trail: the names of its files.
+pub(crate) fn names_of(files: &[v1::DefinitionFile]) -> String {
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    format!("{} definition files: {}", files.len(), names.join(", "))
 }

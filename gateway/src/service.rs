@@ -1,6 +1,7 @@
 //! One gateway: what the gRPC and HTTP edges call, with time and counts taken around it.
 
 use crate::{
+    access::{Caller, Guard, Right},
     catalog::{Catalog, Catalogs},
     edge::{Clock, Deadline, Randomness},
     failure::Failure,
@@ -64,6 +65,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Random bits.
     pub randomness: Arc<dyn Randomness>,
+    /// Who may call.
+    pub guard: Guard,
     /// Whether traffic may come.
     pub readiness: watch::Receiver<Readiness>,
     /// The process's metrics, before the gateway registers its own.
@@ -79,6 +82,7 @@ pub struct Gateway {
     writes: Writes,
     registry: Arc<dyn Registry>,
     clock: Arc<dyn Clock>,
+    guard: Guard,
     readiness: watch::Receiver<Readiness>,
     metrics: Metrics,
     all_metrics: prometheus_client::registry::Registry,
@@ -97,6 +101,7 @@ impl Gateway {
             registry,
             clock,
             randomness,
+            guard,
             readiness,
             settings,
             ..
@@ -108,6 +113,7 @@ impl Gateway {
             writes: Writes::new(writer, Arc::clone(&clock), randomness, region),
             registry,
             clock,
+            guard,
             readiness,
             metrics: Metrics::register(&mut all_metrics),
             all_metrics,
@@ -134,6 +140,12 @@ impl Gateway {
         self.lookups.select(&*self.catalog()?, project, select)
     }
 
+    /// Who may call.
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     /// Calls about definitions.
     #[must_use]
     pub fn registry(&self) -> &dyn Registry {
@@ -154,9 +166,11 @@ impl Gateway {
     /// Answers a lookup.
     pub async fn lookup(
         &self,
+        caller: &Caller,
         request: &twin::LookupRequest,
         timeout: Option<Duration>,
     ) -> Result<twin::LookupResponse, Failure> {
+        caller.may(Right::Read, &request.project)?;
         let started = self.clock.monotonic_micros();
         let answer = match self.catalogs.current() {
             Ok(catalog) => {
@@ -182,10 +196,12 @@ impl Gateway {
     /// Takes a write, without the rows that the edge `set_aside`.
     pub async fn write(
         &self,
+        caller: &Caller,
         request: &twin::WriteRequest,
         set_aside: Vec<Rejection>,
         timeout: Option<Duration>,
     ) -> Result<twin::WriteResponse, Failure> {
+        caller.may(Right::Write, &request.project)?;
         let started = self.clock.monotonic_micros();
         let answer = match self.catalogs.current() {
             Ok(catalog) => {
@@ -202,10 +218,12 @@ impl Gateway {
     /// Takes a deletion, without the rows that the edge `set_aside`.
     pub async fn delete(
         &self,
+        caller: &Caller,
         request: &twin::DeleteRequest,
         set_aside: Vec<Rejection>,
         timeout: Option<Duration>,
     ) -> Result<twin::WriteResponse, Failure> {
+        caller.may(Right::Write, &request.project)?;
         let started = self.clock.monotonic_micros();
         let answer = match self.catalogs.current() {
             Ok(catalog) => {

@@ -73,6 +73,7 @@ fn founded() -> Registry {
         Request::Found {
             founding,
             regions: vec![region],
+            security: None,
         },
     );
     registry

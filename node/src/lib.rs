@@ -5,6 +5,7 @@
 //! branches on epochs, quorums or freshness has taken a decision that belongs in a core.
 
 pub mod components;
+pub mod security;
 pub mod settings;
 
 pub mod peer;

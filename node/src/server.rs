@@ -30,10 +30,12 @@ mod attempts;
 mod definitions;
 mod edge;
 mod fetch;
+mod guard;
 mod reads;
 mod registry;
 mod remote_writes;
 mod replicas;
+mod trail;
 mod write_codec;
 mod writes;
 

@@ -83,6 +83,8 @@ random_ids! {
     StoreId(u64);
     /// One run of one process.
     BootId(u64);
+    /// An access or join token: what people name it by. It is no secret.
+    TokenId(u64);
 }
 
 impl Position {

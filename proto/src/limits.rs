@@ -44,6 +44,13 @@ pub const TOKEN_BYTES: usize = 32 << 10;
 /// A message kept with a rejected row, so that a repeated request gets the first answer.
 pub const REJECTION_MESSAGE_BYTES: usize = 256;
 
+/// Access and join tokens of a cluster: every gateway holds all of them in memory.
+pub const TOKENS: usize = 10_000;
+/// Roles of one access token, and projects they are given in.
+pub const GRANTS_PER_TOKEN: usize = 64;
+/// Characters of what a token is for.
+pub const TOKEN_NAME_BYTES: usize = 120;
+
 /// How long a request id is remembered, by the log's own clock; older ids are refused.
 pub const REQUEST_ID_WINDOW: Duration = Duration::from_mins(10);
 /// How far ahead of the stamp an event may be dated, unless the cluster says otherwise.

@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let public = protox::compile(FILES, [&root])?;
     fs::write(out.join("descriptors.bin"), public.encode_to_vec())?;
+    fs::write(out.join("methods.rs"), methods(&public))?;
     let twin = twin_of(&public);
     fs::write(out.join("twin_descriptors.bin"), twin.encode_to_vec())?;
 
@@ -46,6 +47,19 @@ fn generate(files: FileDescriptorSet, out: PathBuf, codec: &str) -> Result<(), B
         .bytes(".")
         .compile_fds(files)?;
     Ok(())
+}
+
+/// The paths of all methods, as an array of Rust.
+fn methods(files: &FileDescriptorSet) -> String {
+    let mut paths = Vec::new();
+    for file in &files.file {
+        for service in &file.service {
+            let of = format!("/{}.{}", file.package(), service.name());
+            let methods = service.method.iter();
+            paths.extend(methods.map(|method| format!("{of}/{}", method.name())));
+        }
+    }
+    format!("&{paths:?}")
 }
 
 fn twin_of(public: &FileDescriptorSet) -> FileDescriptorSet {

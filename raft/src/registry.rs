@@ -13,6 +13,7 @@ pub mod definition;
 pub mod schema;
 pub mod yaml;
 
+pub mod access;
 pub mod history;
 pub mod region;
 pub mod state;

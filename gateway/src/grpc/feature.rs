@@ -1,7 +1,7 @@
 //! `FeatureService` over gRPC.
 
 use super::status::{code, timeout, to_status};
-use crate::{Gateway, failure::Failure};
+use crate::{Gateway, access::Caller, failure::Failure};
 use futures::{StreamExt, stream::BoxStream};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -29,7 +29,11 @@ impl FeatureService for Features {
         request: Request<LookupRequest>,
     ) -> Result<Response<LookupResponse>, Status> {
         let timeout = timeout(request.metadata());
-        let answer = self.gateway.lookup(request.get_ref(), timeout).await;
+        let caller = Caller::asking(&request);
+        let answer = self
+            .gateway
+            .lookup(&caller, request.get_ref(), timeout)
+            .await;
         answer.map(Response::new).map_err(to_status)
     }
 
@@ -38,9 +42,10 @@ impl FeatureService for Features {
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
         let timeout = timeout(request.metadata());
+        let caller = Caller::asking(&request);
         let answer = self
             .gateway
-            .write(request.get_ref(), Vec::new(), timeout)
+            .write(&caller, request.get_ref(), Vec::new(), timeout)
             .await;
         answer.map(Response::new).map_err(to_status)
     }
@@ -53,12 +58,15 @@ impl FeatureService for Features {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
+        let caller = Caller::asking(&request);
         let gateway = Arc::clone(&self.gateway);
         let acks = request.into_inner().then(move |batch| {
-            let gateway = Arc::clone(&gateway);
+            let (gateway, caller) = (Arc::clone(&gateway), caller.clone());
             async move {
                 let batch = batch?;
-                let answer = gateway.write(&batch, Vec::new(), None).await;
+                // A stream outlives the moment at which its token was looked at.
+                gateway.guard().still(&caller).map_err(to_status)?;
+                let answer = gateway.write(&caller, &batch, Vec::new(), None).await;
                 Ok(acknowledge(batch, answer))
             }
         });
@@ -70,9 +78,10 @@ impl FeatureService for Features {
         request: Request<DeleteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
         let timeout = timeout(request.metadata());
+        let caller = Caller::asking(&request);
         let answer = self
             .gateway
-            .delete(request.get_ref(), Vec::new(), timeout)
+            .delete(&caller, request.get_ref(), Vec::new(), timeout)
             .await;
         answer.map(Response::new).map_err(to_status)
     }

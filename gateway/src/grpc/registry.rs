@@ -1,7 +1,10 @@
 //! `RegistryService` over gRPC: calls are passed on, failures become statuses.
 
 use super::status::to_status;
-use crate::Gateway;
+use crate::{
+    Gateway,
+    access::{Caller, Note},
+};
 use futures::{StreamExt, stream::BoxStream};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, async_trait};
@@ -26,7 +29,12 @@ impl Definitions {
 #[async_trait]
 impl RegistryService for Definitions {
     async fn plan(&self, request: Request<PlanRequest>) -> Result<Response<PlanResponse>, Status> {
-        let answer = self.gateway.registry().plan(request.into_inner()).await;
+        let caller = Caller::asking(&request);
+        let answer = self
+            .gateway
+            .registry()
+            .plan(&caller, request.into_inner())
+            .await;
         answer.map(Response::new).map_err(to_status)
     }
 
@@ -34,17 +42,33 @@ impl RegistryService for Definitions {
         &self,
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
-        let answer = self.gateway.registry().apply(request.into_inner()).await;
+        let caller = Caller::asking(&request);
+        Note::beside(&request).write(crate::registry::names_of(&request.get_ref().files));
+        let answer = self
+            .gateway
+            .registry()
+            .apply(&caller, request.into_inner())
+            .await;
         answer.map(Response::new).map_err(to_status)
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<RegistryObject>, Status> {
-        let answer = self.gateway.registry().get(request.into_inner()).await;
+        let caller = Caller::asking(&request);
+        let answer = self
+            .gateway
+            .registry()
+            .get(&caller, request.into_inner())
+            .await;
         answer.map(Response::new).map_err(to_status)
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        let answer = self.gateway.registry().list(request.into_inner()).await;
+        let caller = Caller::asking(&request);
+        let answer = self
+            .gateway
+            .registry()
+            .list(&caller, request.into_inner())
+            .await;
         answer.map(Response::new).map_err(to_status)
     }
 
@@ -54,8 +78,12 @@ impl RegistryService for Definitions {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let (caller, guard) = (Caller::asking(&request), self.gateway.guard().clone());
         let notices = self.gateway.registry().watch(request.into_inner());
-        Ok(Response::new(notices.map(Ok).boxed()))
+        // A caller whose token ends meanwhile hears so instead of the next notice.
+        let notices =
+            notices.map(move |notice| guard.still(&caller).map(|()| notice).map_err(to_status));
+        Ok(Response::new(notices.boxed()))
     }
 
     async fn history(
@@ -70,7 +98,13 @@ impl RegistryService for Definitions {
         &self,
         request: Request<RollbackRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
-        let answer = self.gateway.registry().rollback(request.into_inner()).await;
+        let caller = Caller::asking(&request);
+        Note::beside(&request).write(format!("to revision {}", request.get_ref().revision));
+        let answer = self
+            .gateway
+            .registry()
+            .rollback(&caller, request.into_inner())
+            .await;
         answer.map(Response::new).map_err(to_status)
     }
 

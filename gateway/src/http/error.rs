@@ -1,6 +1,6 @@
 //! Failures as HTTP answers: `{"error": {"code", "reason", "message", "fields"}}`.
 
-use crate::failure::Failure;
+use crate::{access::Outcome, failure::Failure};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -27,6 +27,8 @@ impl From<Refusal> for HttpFailure {
 
 impl IntoResponse for HttpFailure {
     fn into_response(self) -> Response {
+        // For the trail: what is in the body cannot be read again.
+        let outcome = Outcome::from(&self.0);
         let Failure {
             reason,
             message,
@@ -42,6 +44,7 @@ impl IntoResponse for HttpFailure {
             &message,
             &fields,
         );
+        response.extensions_mut().insert(outcome);
         if let Some(wait) = retry_after {
             // Whole seconds, and never too early.
             let seconds = wait.as_micros().div_ceil(1_000_000).to_string();

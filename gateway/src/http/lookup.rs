@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Gateway,
+    access::{Caller, Right},
     failure::Failure,
     lookup::{Selection, gather::Status},
 };
@@ -67,7 +68,13 @@ enum JsonInt64 {
 }
 
 /// Answers a lookup.
-pub async fn answer(gateway: &Arc<Gateway>, body: Request) -> Result<Answer, Failure> {
+pub async fn answer(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    body: Request,
+) -> Result<Answer, Failure> {
+    // Before anything is looked up: what a project has is told to nobody else.
+    caller.may(Right::Read, &body.project)?;
     let select = match (body.service, body.features) {
         (Some(service), None) => Select::Service(service),
         (None, Some(names)) => Select::Features(twin::Features { names }),
@@ -111,7 +118,7 @@ pub async fn answer(gateway: &Arc<Gateway>, body: Request) -> Result<Answer, Fai
         omit_names: false,
     };
     let deadline = duration_of("deadline", body.deadline.as_deref())?;
-    let response = gateway.lookup(&request, deadline).await?;
+    let response = gateway.lookup(caller, &request, deadline).await?;
     let int64_as = match body.int64_as {
         JsonInt64::Number => Int64As::Number,
         JsonInt64::String => Int64As::Text,

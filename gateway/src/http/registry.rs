@@ -1,7 +1,11 @@
 //! `/v1/registry/…`: definitions as JSON.
 
 use super::{body::Body, error::HttpFailure};
-use crate::{Gateway, registry::json as form};
+use crate::{
+    Gateway,
+    access::{Caller, Note},
+    registry::{self, json as form},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -45,24 +49,30 @@ fn files(files: Vec<File>) -> Vec<v1::DefinitionFile> {
         .collect()
 }
 
-pub async fn plan(State(gateway): Shared, Body(body): Body<Files>) -> Answer {
+pub async fn plan(State(gateway): Shared, caller: Caller, Body(body): Body<Files>) -> Answer {
     let request = v1::PlanRequest {
         files: files(body.files),
         prune: body.prune,
         expect_revision: body.expect_revision,
     };
-    let plan = gateway.registry().plan(request).await?;
+    let plan = gateway.registry().plan(&caller, request).await?;
     Ok(Json(form::plan(&plan)))
 }
 
-pub async fn apply(State(gateway): Shared, Body(body): Body<Files>) -> Answer {
+pub async fn apply(
+    State(gateway): Shared,
+    caller: Caller,
+    note: Note,
+    Body(body): Body<Files>,
+) -> Answer {
     let request = v1::ApplyRequest {
         files: files(body.files),
         prune: body.prune,
         expect_revision: body.expect_revision,
         break_readers: body.break_readers,
     };
-    let applied = gateway.registry().apply(request).await?;
+    note.write(registry::names_of(&request.files));
+    let applied = gateway.registry().apply(&caller, request).await?;
     Ok(Json(form::applied(&applied)))
 }
 
@@ -73,22 +83,25 @@ pub async fn history(State(gateway): Shared) -> Answer {
     Ok(Json(json!({ "entries": entries })))
 }
 
-pub async fn projects(state: Shared) -> Answer {
-    list(state, String::new()).await
+pub async fn projects(state: Shared, caller: Caller) -> Answer {
+    list(state, caller, String::new()).await
 }
 
-pub async fn objects(state: Shared, Path(project): Path<String>) -> Answer {
-    list(state, project).await
+pub async fn objects(state: Shared, caller: Caller, Path(project): Path<String>) -> Answer {
+    list(state, caller, project).await
 }
 
-async fn list(State(gateway): Shared, project: String) -> Answer {
+async fn list(State(gateway): Shared, caller: Caller, project: String) -> Answer {
     let list = gateway
         .registry()
-        .list(v1::ListRequest {
-            project,
-            object: String::new(),
-            at_revision: None,
-        })
+        .list(
+            &caller,
+            v1::ListRequest {
+                project,
+                object: String::new(),
+                at_revision: None,
+            },
+        )
         .await?;
     let objects: Vec<Value> = list.objects.iter().map(form::object).collect();
     Ok(Json(
@@ -98,6 +111,7 @@ async fn list(State(gateway): Shared, project: String) -> Answer {
 
 pub async fn object(
     State(gateway): Shared,
+    caller: Caller,
     Path((project, name)): Path<(String, String)>,
 ) -> Answer {
     let request = v1::GetRequest {
@@ -105,6 +119,6 @@ pub async fn object(
         object: String::new(),
         name,
     };
-    let object = gateway.registry().get(request).await?;
+    let object = gateway.registry().get(&caller, request).await?;
     Ok(Json(form::object(&object)))
 }

@@ -12,7 +12,11 @@ use super::{
     body::Object,
     text::{bytes_of, duration_of, micros},
 };
-use crate::{Gateway, failure::Failure};
+use crate::{
+    Gateway,
+    access::{Caller, Right},
+    failure::Failure,
+};
 use bytes::Bytes;
 use columns::{KeyRows, ViewColumns};
 use proto::{
@@ -84,7 +88,13 @@ impl From<Ack> for i32 {
 }
 
 /// Takes a write.
-pub async fn write(gateway: &Arc<Gateway>, body: WriteBody) -> Result<Answer, Failure> {
+pub async fn write(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    body: WriteBody,
+) -> Result<Answer, Failure> {
+    // Before anything is looked up: what a project has is told to nobody else.
+    caller.may(Right::Write, &body.project)?;
     let names_writes = body.writes.is_some();
     let writes = match (body.view, body.rows, body.writes) {
         (Some(view), Some(rows), None) => vec![RowsOfView { view, rows }],
@@ -118,7 +128,7 @@ pub async fn write(gateway: &Arc<Gateway>, body: WriteBody) -> Result<Answer, Fa
         slot: body.slot.unwrap_or_default(),
     };
     let deadline = duration_of("deadline", body.deadline.as_deref())?;
-    let response = gateway.write(&request, set_aside, deadline).await?;
+    let response = gateway.write(caller, &request, set_aside, deadline).await?;
     Ok(Answer {
         response,
         names_writes,
@@ -126,7 +136,13 @@ pub async fn write(gateway: &Arc<Gateway>, body: WriteBody) -> Result<Answer, Fa
 }
 
 /// Takes a deletion.
-pub async fn delete(gateway: &Arc<Gateway>, body: DeleteBody) -> Result<Answer, Failure> {
+pub async fn delete(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    body: DeleteBody,
+) -> Result<Answer, Failure> {
+    // Before anything is looked up: what a project has is told to nobody else.
+    caller.may(Right::Write, &body.project)?;
     let catalog = gateway.catalog()?;
     let project = catalog.project(&body.project)?;
     let (entity, what, views) = match (body.view, body.entity) {
@@ -174,7 +190,9 @@ pub async fn delete(gateway: &Arc<Gateway>, body: DeleteBody) -> Result<Answer, 
         ack: body.ack.into(),
     };
     let deadline = duration_of("deadline", body.deadline.as_deref())?;
-    let response = gateway.delete(&request, set_aside, deadline).await?;
+    let response = gateway
+        .delete(caller, &request, set_aside, deadline)
+        .await?;
     Ok(Answer {
         response,
         names_writes: false,

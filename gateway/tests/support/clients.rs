@@ -28,6 +28,7 @@ impl World {
         let routes = gateway::grpc::routes(&self.gateway);
         tokio::spawn(gateway::grpc::serve(
             routes,
+            self.gateway.guard().clone(),
             connections,
             std::future::pending(),
         ));

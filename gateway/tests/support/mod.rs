@@ -7,6 +7,7 @@ pub mod rows;
 
 use gateway::{
     Gateway, Parts, Readiness, Settings,
+    access::{Caller, Guard},
     catalog::{Catalog, Catalogs},
     edge::{Clock, Randomness},
     failure::Failure,
@@ -86,7 +87,11 @@ struct Echo;
 
 #[tonic::async_trait]
 impl Registry for Echo {
-    async fn plan(&self, request: v1::PlanRequest) -> Result<v1::PlanResponse, Failure> {
+    async fn plan(
+        &self,
+        _: &Caller,
+        request: v1::PlanRequest,
+    ) -> Result<v1::PlanResponse, Failure> {
         let changes = request.files.into_iter().map(|file| v1::Change {
             action: v1::ChangeAction::Create.into(),
             object: file.name,
@@ -99,7 +104,11 @@ impl Registry for Echo {
         })
     }
 
-    async fn apply(&self, request: v1::ApplyRequest) -> Result<v1::ApplyResponse, Failure> {
+    async fn apply(
+        &self,
+        _: &Caller,
+        request: v1::ApplyRequest,
+    ) -> Result<v1::ApplyResponse, Failure> {
         if request
             .expect_revision
             .is_some_and(|revision| revision != 1)
@@ -115,14 +124,18 @@ impl Registry for Echo {
         })
     }
 
-    async fn get(&self, request: v1::GetRequest) -> Result<v1::RegistryObject, Failure> {
+    async fn get(
+        &self,
+        _: &Caller,
+        request: v1::GetRequest,
+    ) -> Result<v1::RegistryObject, Failure> {
         Err(Failure::new(
             Reason::UnknownView,
             format!("there is no {}", request.name),
         ))
     }
 
-    async fn list(&self, _: v1::ListRequest) -> Result<v1::ListResponse, Failure> {
+    async fn list(&self, _: &Caller, _: v1::ListRequest) -> Result<v1::ListResponse, Failure> {
         Ok(v1::ListResponse {
             revision: 1,
             objects: Vec::new(),
@@ -135,7 +148,11 @@ impl Registry for Echo {
         })
     }
 
-    async fn rollback(&self, request: v1::RollbackRequest) -> Result<v1::ApplyResponse, Failure> {
+    async fn rollback(
+        &self,
+        _: &Caller,
+        request: v1::RollbackRequest,
+    ) -> Result<v1::ApplyResponse, Failure> {
         Ok(v1::ApplyResponse {
             revision: request.revision,
             changes: Vec::new(),
@@ -182,6 +199,7 @@ impl World {
             registry: Arc::new(Echo),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             randomness: Arc::new(Counting(AtomicU64::new(1))),
+            guard: Guard::open(Arc::clone(&clock) as Arc<dyn Clock>),
             readiness: follows,
             metrics: prometheus_client::registry::Registry::default(),
             settings: Settings::default(),

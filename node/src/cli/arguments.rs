@@ -1,10 +1,8 @@
 //! What can be typed: the global flags and the commands.
 
 use super::{
-    apply::ApplyArguments, delete::DeleteArguments, demo::DemoArguments, get::GetArguments,
-    init::InitArguments, load::LoadArguments, plan::PlanArguments, recover::RecoverArguments,
-    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
-    status::StatusArguments, write::WriteArguments,
+    init::InitArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
+    recover::RecoverArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -97,6 +95,6 @@ pub enum Command {
     Status(StatusArguments),
     /// Who holds which shard
     Shards(ShardsArguments),
-    /// Go on without what no copy holds any more
-    Recover(RecoverArguments),
+    init::InitArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
+    recover::RecoverArguments,
 }

@@ -40,16 +40,24 @@ pub async fn run(output: Output, arguments: InitArguments) -> anyhow::Result<()>
     .await?;
     let name = &founding.cluster.name;
     let text = || {
-        format!(
+        let mut text = format!(
             "founded cluster {name} ({}) at node {}; other nodes join with cluster.seeds = [\"{}\"]",
             founded.cluster, founded.node, arguments.at
-        )
+        );
+        if let Some(file) = &founded.first_token {
+            text.push_str(&format!(
+                " and cluster.join_token_file = the output of `atoll token create --role join`\nthe first token, which administers the cluster, is in {} on that node: take it away from there",
+                file.display()
+            ));
+        }
+        text
     };
     let json = || {
         json!({
             "cluster": founded.cluster.to_string(),
             "name": name,
             "node": founded.node.to_string(),
+            "first_token_file": founded.first_token,
         })
     };
     Ok(output.answer(text, json)?)

@@ -30,6 +30,9 @@ pub mod recover;
 pub mod shards;
 pub mod status;
 
+pub mod audit_log;
+pub mod token;
+
 pub mod demo;
 pub mod init;
 pub mod serve;

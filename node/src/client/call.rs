@@ -75,4 +75,12 @@ calls! {
     shards: admin(ShardsRequest) -> ShardsResponse;
     /// Goes on without what no copy holds any more.
     recover: admin(RecoverRequest) -> RecoverResponse;
+    /// Makes a token.
+    create_token: admin(CreateTokenRequest) -> CreateTokenResponse;
+    /// Ends a token.
+    revoke_token: admin(RevokeTokenRequest) -> RevokeTokenResponse;
+    /// Tokens, without their secrets.
+    list_tokens: admin(ListTokensRequest) -> ListTokensResponse;
+    /// What administrators did.
+    audit_log: admin(AuditLogRequest) -> AuditLogResponse;
 }

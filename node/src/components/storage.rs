@@ -3,7 +3,11 @@
 use crate::server::data_dir::{DataDir, DataDirError};
 use proto::id::{ClusterId, NodeId, StoreId};
 use raft::group::applied::{AppliedState, SledState};
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use store::{
     Naming,
     disk::{Disk, RealDisk},
@@ -35,6 +39,15 @@ pub trait Home: Send + Sync {
 
     /// The files of the store and of the metadata's logs.
     fn disk(&self) -> io::Result<Arc<dyn Disk>>;
+
+    /// A secret that is kept here; none while there is none.
+    fn secret(&self, name: &str) -> Result<Option<String>, DataDirError>;
+
+    /// Keeps a secret where nobody else reads it, in place of one that was there.
+    fn keep_secret(&self, name: &str, text: &str) -> Result<(), DataDirError>;
+
+    /// Where the trail of administration is kept; nowhere in a simulated world.
+    fn trail(&self) -> Option<PathBuf>;
 
     /// Where the applied state of the metadata group `group` is kept.
     fn applied(&self, group: &str) -> io::Result<Box<dyn AppliedState>>;
@@ -74,6 +87,18 @@ impl Home for DataDir {
 
     fn disk(&self) -> io::Result<Arc<dyn Disk>> {
         Ok(Arc::new(RealDisk::open(self.path())?))
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<String>, DataDirError> {
+        Self::secret(self, name)
+    }
+
+    fn keep_secret(&self, name: &str, text: &str) -> Result<(), DataDirError> {
+        Self::keep_secret(self, name, text)
+    }
+
+    fn trail(&self) -> Option<PathBuf> {
+        Some(self.join("audit"))
     }
 
     fn applied(&self, group: &str) -> io::Result<Box<dyn AppliedState>> {

@@ -4,12 +4,15 @@ mod nodes;
 pub mod positions;
 mod recover;
 mod shards;
+pub mod tokens;
 mod warnings;
 
 use super::{
     consensus::Consensus, global::Global, gossip::liveness::Liveness, region::RegionView,
-    shards::Board,
+    shards::Board, trail::TrailFile,
 };
+use gateway::access::{Caller, Note};
+use gateway::grpc::to_status;
 use positions::Positions;
 use proto::id::{NodeId, ShardId};
 use raft::{
@@ -18,6 +21,7 @@ use raft::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 use store::Store;
+use tokens::Tokens;
 use tonic::{Request, Response, Status};
 use warnings::{GroupSeen, Seen};
 use wire::v1::{self, admin_service_server::AdminService};
@@ -38,6 +42,10 @@ pub struct Admin {
     pub liveness: Liveness,
     /// How far replicas are.
     pub positions: Positions,
+    /// The cluster's tokens.
+    pub tokens: Tokens,
+    /// What administrators did here.
+    pub trail: Arc<TrailFile>,
 }
 
 #[tonic::async_trait]
@@ -86,6 +94,13 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::RecoverRequest>,
     ) -> Result<Response<v1::RecoverResponse>, Status> {
+        let asked = request.get_ref();
+        let way = match asked.accept_loss_of.as_str() {
+            "" => "what would be done",
+            _ => "with the loss accepted",
+        };
+        let what = format!("region {}, shards {:?}, {way}", asked.region, asked.shards);
+        Note::beside(&request).write(what);
         let recovered = self.recover_shards(request.get_ref()).await?;
         Ok(Response::new(recovered))
     }
@@ -110,6 +125,45 @@ impl AdminService for Admin {
         Ok(Response::new(v1::ShardsResponse {
             revision: placement.revision.0,
             shards: chosen.map(status).collect(),
+        }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        let (caller, note) = (Caller::asking(&request), Note::beside(&request));
+        let answer = self.tokens.create(&caller, &note, request.into_inner());
+        answer.await.map(Response::new).map_err(to_status)
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        let (caller, note) = (Caller::asking(&request), Note::beside(&request));
+        let id = request.into_inner().id;
+        let answer = self.tokens.revoke(&caller, &note, &id).await;
+        answer.map(Response::new).map_err(to_status)
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        let tokens = self.tokens.list(&Caller::asking(&request));
+        Ok(Response::new(v1::ListTokensResponse { tokens }))
+    }
+
+    async fn audit_log(
+        &self,
+        request: Request<v1::AuditLogRequest>,
+    ) -> Result<Response<v1::AuditLogResponse>, Status> {
+        let limit = request.into_inner().limit;
+        let placement = self.region.placement();
+        Ok(Response::new(v1::AuditLogResponse {
+            node: name_of(self.region.me(), &placement),
+            entries: self.trail.newest(limit),
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! A node's directory: who it is, which cluster it belongs to, and that one process alone uses it.
 //!
 //! ```text
-//! LOCK  format  node-id  cluster-id  clock  meta/  raft/  store/  snapshots/  cache/
+//! LOCK  format  node-id  cluster-id  clock  meta/  raft/  store/  snapshots/  cache/  secrets/  audit/
 //! ```
 //!
 //! The store's id lies in `store/`, with the rows that it stands for. In directories from before that
@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -20,6 +21,8 @@ use std::{
 const FORMAT: u32 = 1;
 /// Where the store's id lay before it lay in the store.
 const FORMER_STORE_ID: &str = "store-id";
+/// The folder of what nobody else reads.
+const SECRETS: &str = "secrets";
 
 /// A directory held by this process until it is dropped.
 #[derive(Debug)]
@@ -153,6 +156,36 @@ impl DataDir {
         read_id(&self.join("cluster-id"))
     }
 
+    /// A secret that is kept here; none while there is none.
+    pub fn secret(&self, name: &str) -> Result<Option<String>, DataDirError> {
+        let path = self.join(SECRETS).join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(DataDirError::Io {
+                doing: "read",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// Keeps a secret where nobody but the owner of the directory reads it.
+    pub fn keep_secret(&self, name: &str, text: &str) -> Result<(), DataDirError> {
+        let folder = self.join(SECRETS);
+        let path = folder.join(name);
+        let kept = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .and_then(|()| write_durably(&path, text, Readers::Owner));
+        kept.map_err(|source| DataDirError::Io {
+            doing: "write",
+            path,
+            source,
+        })
+    }
+
     /// Joins the node to `cluster` for good.
     pub fn bind_to(&self, cluster: ClusterId) -> Result<(), DataDirError> {
         match read_or_write(&self.join("cluster-id"), cluster)? {
@@ -174,10 +207,12 @@ fn check_format(path: &Path) -> Result<(), DataDirError> {
             .parse()
             .map_err(|_| DataDirError::Damaged { path: file, text })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return write_durably(&file, &FORMAT.to_string()).map_err(|source| DataDirError::Io {
-                doing: "write",
-                path: file,
-                source,
+            return write_durably(&file, &FORMAT.to_string(), Readers::All).map_err(|source| {
+                DataDirError::Io {
+                    doing: "write",
+                    path: file,
+                    source,
+                }
             });
         }
         Err(source) => {
@@ -220,7 +255,7 @@ fn read_or_write<T: FromStr + ToString>(file: &Path, fresh: T) -> Result<T, Data
     if let Some(id) = read_id(file)? {
         return Ok(id);
     }
-    write_durably(file, &fresh.to_string()).map_err(|source| DataDirError::Io {
+    write_durably(file, &fresh.to_string(), Readers::All).map_err(|source| DataDirError::Io {
         doing: "write",
         path: file.to_owned(),
         source,
@@ -228,11 +263,30 @@ fn read_or_write<T: FromStr + ToString>(file: &Path, fresh: T) -> Result<T, Data
     Ok(fresh)
 }
 
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever may enter the directory.
+    All,
+    /// The user that the node runs as.
+    Owner,
+}
+
 /// Writes a small file whole: beside it first, then renamed, with the folder synced, so that a
 /// power loss leaves the old content or the new.
-pub(crate) fn write_durably(file: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_durably(file: &Path, text: &str, readers: Readers) -> io::Result<()> {
     let beside = file.with_extension("new");
-    let mut out = File::create(&beside)?;
+    let mode = match readers {
+        Readers::All => 0o644,
+        Readers::Owner => 0o600,
+    };
+    // One that a crash left behind may have been made for others to read.
+    let _ = fs::remove_file(&beside);
+    let mut out = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)?;
     out.write_all(text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&beside, file)?;

@@ -12,9 +12,9 @@ use proto::{
     id::{BootId, ClusterId, NodeId},
     shard::{ShardHash, Sharding},
 };
-use raft::registry::{Registry, Request, region};
+use raft::registry::{Registry, Request, access::Security, region};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -27,6 +27,9 @@ pub struct Founded {
     pub cluster: ClusterId,
     /// The node that founded it.
     pub node: NodeId,
+    /// The file on that node with the first token, where the cluster is secured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<PathBuf>,
 }
 
 /// A cluster was not founded.
@@ -161,6 +164,9 @@ pub fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), 
             founding.cluster.name
         ));
     }
+    if founding.cluster.secure == Some(false) {
+        check_closed(settings)?;
+    }
     if !settings.node.roles.contains(&Role::Voter) {
         return Err("the node does not have the role voter; ask one that has".into());
     }
@@ -180,6 +186,18 @@ fn check_copies(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(
         Some(region) if settings.store.durability == Durability::Replicated => Err(format!(
             "store.durability is \"replicated\", which counts what several nodes hold in memory, and region {} has copies = {}; set copies to 2 or more, or store.durability to \"fsync\"",
             region.name, region.copies
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the node may belong to an open cluster; if not, what to change.
+pub fn check_closed(settings: &NodeSettings) -> Result<(), String> {
+    match settings.listen.first_open() {
+        Some((key, address)) if !settings.listen.insecure_open => Err(format!(
+            "listen.{key} is {address}, which others can reach, and the cluster is open: it asks nodes for no \
+             certificates and callers for no tokens; found one with cluster.secure = true, listen on loopback, or \
+             set listen.insecure_open = true if the network around it is closed"
         )),
         Some(_) | None => Ok(()),
     }
@@ -215,6 +233,13 @@ fn durability(settings: &NodeSettings) -> region::Durability {
     }
 }
 
+/// Whether the cluster is to be secured.
+#[must_use]
+pub fn is_secured(settings: &NodeSettings, founding: &ClusterSettings) -> bool {
+    let is_reached = settings.listen.first_open().is_some() && !settings.listen.insecure_open;
+    founding.cluster.secure.unwrap_or(is_reached)
+}
+
 /// Whether what the node holds is of the cluster that its settings name; if not, what to change.
 pub fn check_name(settings: &NodeSettings, registry: &Registry) -> Result<(), String> {
     let name = &settings.cluster.name;
@@ -233,13 +258,14 @@ pub fn check_name(settings: &NodeSettings, registry: &Registry) -> Result<(), St
 pub fn request(
     founding: &ClusterSettings,
     settings: &NodeSettings,
+    (id, security): (ClusterId, Option<Security>),
     entropy: &dyn Entropy,
 ) -> Request {
     let cluster = &founding.cluster;
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Request::Found {
         founding: region::Founding {
-            cluster: ClusterId(entropy.bits()),
+            cluster: id,
             name: cluster.name.clone(),
             sharding: Sharding {
                 shards: cluster.shards,
@@ -258,6 +284,7 @@ pub fn request(
             .iter()
             .map(|region| region_settings(region, settings))
             .collect(),
+        security,
     }
 }
 

@@ -51,6 +51,12 @@ impl Global {
         Arc::clone(&self.catalogs.borrow())
     }
 
+    /// Milliseconds since 1970, as this node believes.
+    #[must_use]
+    pub fn wall_millis(&self) -> u64 {
+        self.clock.now().wall_millis()
+    }
+
     /// Follows the definitions.
     #[must_use]
     pub fn catalogs(&self) -> watch::Receiver<Arc<Catalog>> {

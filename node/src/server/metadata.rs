@@ -14,19 +14,20 @@ use super::{
 use crate::{
     components::{Components, Home},
     peer::{Me, Mesh},
+    security::{self, AuthorityError, FIRST_TOKEN},
     server::data_dir::DataDirError,
     settings::{ClusterSettings, NodeSettings, Role},
 };
 use gateway::Readiness;
 use proto::{
-    id::{NodeId, RegionId},
+    id::{ClusterId, NodeId, RegionId},
     limits::REFERENCE_SHARDS,
 };
 use raft::{
     group::{Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError},
     machine::StateMachine,
     placement::{Placement, PlacementCommand, PlacementOutcome, state::Policy},
-    registry::{Registry, RegistryCommand, RegistryOutcome, Request, region},
+    registry::{Registry, RegistryCommand, RegistryOutcome, Request, access::Security, region},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::disk::Disk;
@@ -78,6 +79,9 @@ pub enum MetadataError {
     /// The directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// A key or a certificate.
+    #[error(transparent)]
+    Security(#[from] AuthorityError),
     /// The node stops.
     #[error("the node stopped before it belonged to a cluster")]
     Stopped,
@@ -273,7 +277,9 @@ impl Start<'_> {
         let mut registry = committed.state;
         if registry.founding.is_none() {
             let entropy = &*self.components.entropy;
-            let request = founding::request(founding, self.settings, entropy);
+            let id = ClusterId(entropy.bits());
+            let security = self.security(id, founding)?;
+            let request = founding::request(founding, self.settings, (id, security), entropy);
             self.change(global, doing, request).await?;
             registry = group.linearizable(PATIENCE).await.map_err(propose)?.state;
         }
@@ -283,7 +289,25 @@ impl Start<'_> {
         Ok(Founded {
             cluster: founded.cluster,
             node: self.me.node,
+            first_token: registry.access.authority.is_some().then(|| {
+                let secrets = self.settings.node.data_dir.join("secrets");
+                secrets.join(FIRST_TOKEN)
+            }),
         })
+    }
+
+    /// What the cluster is secured with. It is kept before the cluster is founded: a founding that was
+    /// cut off goes on with it.
+    fn security(
+        &self,
+        cluster: ClusterId,
+        founding: &ClusterSettings,
+    ) -> Result<Option<Security>, MetadataError> {
+        if !founding::is_secured(self.settings, founding) {
+            return Ok(None);
+        }
+        let now = self.components.clock.now().wall_millis();
+        Ok(Some(security::found(self.home, cluster, now)?))
     }
 
     fn peer_address(&self) -> String {

@@ -7,7 +7,11 @@ mod objects;
 use super::{definitions::Published, global::Global};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use gateway::{failure::Failure, registry::Registry};
+use gateway::{
+    access::{Caller, Right},
+    failure::Failure,
+    registry::Registry,
+};
 use proto::{
     id::{ProjectId, Revision},
     name::Name,
@@ -18,8 +22,6 @@ use raft::registry::{self, Breaking, Catalog, LeftOut, RegistryOutcome, Request}
 use std::sync::Arc;
 use wire::v1;
 
-/// What a change without a name of its author is recorded under, until access control names them.
-const AUTHOR: &str = "anonymous";
 /// Entries of the history that one call gives at most.
 const HISTORY_ENTRIES: usize = 1_000;
 
@@ -43,10 +45,11 @@ impl Definitions {
     /// Has a change carried out that was made of `files`.
     async fn change(
         &self,
+        caller: &Caller,
         request: Request,
         files: &[v1::DefinitionFile],
     ) -> Result<v1::ApplyResponse, Failure> {
-        match self.global.propose(AUTHOR, request).await? {
+        match self.global.propose(&caller.author(), request).await? {
             RegistryOutcome::Done { revision, plan, .. } => {
                 // Who made the change uses it with the next call.
                 self.published.reaches(revision).await;
@@ -63,8 +66,13 @@ impl Definitions {
 
 #[async_trait]
 impl Registry for Definitions {
-    async fn plan(&self, request: v1::PlanRequest) -> Result<v1::PlanResponse, Failure> {
+    async fn plan(
+        &self,
+        caller: &Caller,
+        request: v1::PlanRequest,
+    ) -> Result<v1::PlanResponse, Failure> {
         let definitions = answers::read(&request.files)?;
+        may(caller, Right::See, &definitions)?;
         let catalog = self.catalog();
         expect(&catalog, request.expect_revision)?;
         let left_out = if request.prune {
@@ -76,20 +84,39 @@ impl Registry for Definitions {
         Ok(answers::plan(plan, &request.files))
     }
 
-    async fn apply(&self, request: v1::ApplyRequest) -> Result<v1::ApplyResponse, Failure> {
+    async fn apply(
+        &self,
+        caller: &Caller,
+        request: v1::ApplyRequest,
+    ) -> Result<v1::ApplyResponse, Failure> {
+        let definitions = answers::read(&request.files)?;
+        may(caller, Right::Define, &definitions)?;
         let command = Request::Apply {
-            definitions: answers::read(&request.files)?,
+            definitions,
             prune: request.prune,
             expect_revision: request.expect_revision.map(Revision),
             breaking: breaking(request.break_readers),
         };
-        self.change(command, &request.files).await
+        self.change(caller, command, &request.files).await
     }
 
-    async fn get(&self, request: v1::GetRequest) -> Result<v1::RegistryObject, Failure> {
+    async fn get(
+        &self,
+        caller: &Caller,
+        request: v1::GetRequest,
+    ) -> Result<v1::RegistryObject, Failure> {
+        let is_project = request.object == "project";
+        caller.may(
+            Right::See,
+            if is_project {
+                &request.name
+            } else {
+                &request.project
+            },
+        )?;
         let catalog = self.catalog();
         let registry = catalog.registry();
-        if request.object == "project" {
+        if is_project {
             let found = objects::projects(registry).into_iter();
             let found = { found }.find(|object| object.name == request.name);
             return found.ok_or_else(|| unknown_project(registry, &request.name));
@@ -101,7 +128,11 @@ impl Registry for Definitions {
         found.cloned().ok_or_else(|| unknown(&request, &there))
     }
 
-    async fn list(&self, request: v1::ListRequest) -> Result<v1::ListResponse, Failure> {
+    async fn list(
+        &self,
+        caller: &Caller,
+        request: v1::ListRequest,
+    ) -> Result<v1::ListResponse, Failure> {
         let catalog = self.catalog();
         let registry = match request.at_revision.map(Revision) {
             None => catalog.registry().clone(),
@@ -111,8 +142,11 @@ impl Registry for Definitions {
             }
         };
         let objects = if request.project.is_empty() {
-            objects::projects(&registry)
+            let mut seen = objects::projects(&registry);
+            seen.retain(|project| caller.sees(&project.name));
+            seen
         } else {
+            caller.may(Right::See, &request.project)?;
             let project = project(&registry, &request.project)?;
             objects::objects(&registry, project, &request.object)
         };
@@ -140,13 +174,19 @@ impl Registry for Definitions {
         })
     }
 
-    async fn rollback(&self, request: v1::RollbackRequest) -> Result<v1::ApplyResponse, Failure> {
+    async fn rollback(
+        &self,
+        caller: &Caller,
+        request: v1::RollbackRequest,
+    ) -> Result<v1::ApplyResponse, Failure> {
+        // It may touch any project.
+        caller.may_everywhere(Right::Define)?;
         let command = Request::Rollback {
             to: Revision(request.revision),
             expect_revision: request.expect_revision.map(Revision),
             breaking: breaking(request.break_readers),
         };
-        self.change(command, &[]).await
+        self.change(caller, command, &[]).await
     }
 
     async fn plan_rollback(
@@ -174,6 +214,12 @@ impl Registry for Definitions {
         })
         .boxed()
     }
+}
+
+/// Files speak of projects, each for itself.
+fn may(caller: &Caller, right: Right, files: &[DefinitionFile]) -> Result<(), Failure> {
+    let mut projects = files.iter().map(|file| file.project.as_str());
+    projects.try_for_each(|project| caller.may(right, project))
 }
 
 const fn breaking(is_allowed: bool) -> Breaking {

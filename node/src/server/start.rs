@@ -8,13 +8,14 @@ mod peering;
 mod waiting;
 
 use super::{
-    admin::Admin,
+    admin::{Admin, tokens::Tokens},
     data_dir::DataDirError,
     definitions::Published,
     founding,
     global::Global,
-    metadata, readiness, registration,
+    guard, metadata, readiness, registration,
     running::{Background, Running},
+    trail::TrailFile,
 };
 use crate::{
     components::{Components, Home},
@@ -108,15 +109,22 @@ async fn run(
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let liveness = liveness::follow(own, (me, cluster), &held, &mut background).await?;
     let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
+    let trail = Arc::new(TrailFile::start(
+        home.trail(),
+        components.place,
+        &mut background,
+    ));
     let edge = Edge {
         settings: &settings,
         components: &components,
         cluster,
         max_offset: max_offset(&global),
+        guard: guard::follow(&global, &components, trail.clone(), &mut background),
     };
     let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
     let parts = edge.parts(&held, &global, published, readiness.clone());
     let gateway = Arc::new(Gateway::new(parts));
+    let tokens_of = Arc::clone(&global);
     let admin = Admin {
         global,
         regional: groups.regional.clone(),
@@ -125,6 +133,11 @@ async fn run(
         store: held.store,
         liveness,
         positions,
+        tokens: Tokens {
+            cluster,
+            global: tokens_of,
+        },
+        trail,
     };
     let (grpc, http) = edge.serve(&gateway, admin, &mut background).await?;
     Ok(Running {

@@ -45,6 +45,10 @@ pub struct Founding {
     /// How far ahead of its stamp an event may be dated.
     #[serde(default = "default_max_future")]
     pub max_future: Span,
+    /// Whether nodes show each other certificates, and callers tokens; fixed for ever. Left out: where
+    /// the node that founds listens on an address that others reach, without `insecure_open`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secure: Option<bool>,
 }
 
 fn default_shards() -> u16 {
@@ -133,6 +137,7 @@ impl ClusterSettings {
                 transport: Transport::Direct,
                 max_offset: default_max_offset(),
                 max_future: default_max_future(),
+                secure: None,
             },
             regions: vec![RegionSettings {
                 name,

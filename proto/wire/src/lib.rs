@@ -37,3 +37,6 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// The twin's, for the test that holds both together.
 pub const TWIN_DESCRIPTORS: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/twin_descriptors.bin"));
+
+/// The paths of all methods that the schema has: `/atoll.v1.FeatureService/Lookup`.
+pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));

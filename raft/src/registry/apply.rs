@@ -88,7 +88,18 @@ impl Registry {
                 let draft = self.draft_rollback(to).map_err(|refusal| vec![refusal])?;
                 return self.define(draft, breaking);
             }
-            Request::Found { founding, regions } => self.found(founding, regions),
+            Request::Found {
+                founding,
+                regions,
+                security,
+            } => self.found(founding, regions).map(|mut words| {
+                words.extend(
+                    security
+                        .map(|security| self.secure(security))
+                        .unwrap_or_default(),
+                );
+                words
+            }),
             Request::AddRegion { settings } => self.add_region(settings, RegionState::Joining),
             Request::ChangeRegion { region, settings } => self.change_region(region, settings),
             Request::SetRegionState { region, from, to } => self.set_region_state(region, from, to),
@@ -98,6 +109,9 @@ impl Registry {
                 founder,
             } => self.found_group(region, expected, founder),
             Request::RaiseFloors { floors } => Ok(self.raise_floors(&floors, at_millis)),
+            Request::CreateToken { token } => self.create_token(token, at_millis),
+            Request::RevokeToken { id } => self.revoke_token(id),
+            Request::UseJoinToken { id, by } => self.use_join_token(id, by, at_millis),
         };
         words
             .map(|words| (words, None))

@@ -4,13 +4,14 @@
 //! added, with a new version number in `machine::Command`. A node that does not know one stops.
 
 use super::{
+    access::{JoinedNode, Security, Token},
     definition::DefinitionFile,
     plan::Plan,
     region::{Founding, RegionSettings, RegionState},
 };
 use crate::machine;
 use proto::{
-    id::{NodeId, RegionId, Revision, ViewId},
+    id::{NodeId, RegionId, Revision, TokenId, ViewId},
     reason::Refusal,
     time::EventTime,
 };
@@ -49,6 +50,9 @@ pub enum Request {
         founding: Founding,
         /// The first regions.
         regions: Vec<RegionSettings>,
+        /// What it is secured with; an open cluster has nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        security: Option<Security>,
     },
     /// Applies definition files. The plan is made again, so it is that of the present revision.
     Apply {
@@ -106,6 +110,23 @@ pub enum Request {
         region: RegionId,
         /// Its new settings; the name stays.
         settings: RegionSettings,
+    },
+    /// Makes a token known.
+    CreateToken {
+        /// It, without its secret.
+        token: Token,
+    },
+    /// Ends a token.
+    RevokeToken {
+        /// Which.
+        id: TokenId,
+    },
+    /// Gives a join token to the node that showed it.
+    UseJoinToken {
+        /// Which.
+        id: TokenId,
+        /// The node.
+        by: JoinedNode,
     },
 }
 

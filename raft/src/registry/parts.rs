@@ -1,6 +1,7 @@
 //! The registry as a state machine, and the parts it is stored in.
 
 use super::{
+    access::Access,
     command::{RegistryCommand, RegistryOutcome},
     history::HistoryEntry,
     region::Founding,
@@ -9,7 +10,7 @@ use super::{
 use crate::machine::{
     BadPart, PartChanges, Parts, StateMachine, family, note_changes, part_key, part_of, read_part,
 };
-use proto::id::{EntityId, PlacementId, ProjectId, RegionId, Revision, ServiceId, ViewId};
+use proto::id::{EntityId, PlacementId, ProjectId, RegionId, Revision, ServiceId, TokenId, ViewId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ struct Head {
     revision: Revision,
     founding: Option<Arc<Founding>>,
     next: NextIds,
+    /// The certificate of the authority of a secured cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<Arc<str>>,
 }
 
 impl StateMachine for Registry {
@@ -43,6 +47,7 @@ impl StateMachine for Registry {
                 revision: next.revision,
                 founding: next.founding.clone(),
                 next: next.next.clone(),
+                authority: next.access.authority.clone(),
             };
             changes.push((HEAD.to_owned(), Some(part_of(&head))));
         }
@@ -88,6 +93,13 @@ impl StateMachine for Registry {
             &next.services,
             &mut changes,
         );
+        note_changes(
+            "token",
+            |id: &TokenId| id.0,
+            &self.access.tokens,
+            &next.access.tokens,
+            &mut changes,
+        );
         self.history_changes_to(next, &mut changes);
         changes
     }
@@ -107,6 +119,10 @@ impl StateMachine for Registry {
             entities: family(parts, "entity", |id| narrow(id).map(EntityId))?,
             views: family(parts, "view", |id| narrow(id).map(ViewId))?,
             services: family(parts, "service", |id| narrow(id).map(ServiceId))?,
+            access: Access {
+                authority: head.authority,
+                tokens: family(parts, "token", |id| Some(TokenId(id)))?,
+            },
             history: family::<u64, Arc<HistoryEntry>>(parts, "history", Some)?
                 .into_values()
                 .collect(),

@@ -5,6 +5,7 @@
 //! what differs between them.
 
 use super::{
+    access::Access,
     definition::{Elsewhere, OrderBy},
     history::HistoryEntry,
     literal::Literal,
@@ -53,6 +54,8 @@ pub struct Registry {
     pub views: BTreeMap<ViewId, Arc<View>>,
     /// Services.
     pub services: BTreeMap<ServiceId, Arc<Service>>,
+    /// Who may do what.
+    pub access: Access,
     /// The newest changes, oldest first.
     pub history: VecDeque<Arc<HistoryEntry>>,
 }

@@ -83,6 +83,7 @@ fn founding() -> RegistryCommand {
     command(Request::Found {
         founding,
         regions: vec![region("eu"), region("us")],
+        security: None,
     })
 }
 

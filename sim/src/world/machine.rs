@@ -12,8 +12,9 @@ use node::{
 use proto::id::{ClusterId, NodeId, StoreId};
 use raft::group::applied::{AppliedState, MemoryState};
 use std::{
+    collections::BTreeMap,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -53,6 +54,7 @@ struct Identity {
     node: Option<NodeId>,
     store: Option<StoreId>,
     cluster: Option<ClusterId>,
+    secrets: BTreeMap<String, String>,
     /// Whether somebody else lived here before.
     lost_all: bool,
 }
@@ -201,6 +203,20 @@ impl Home for Machine {
             Some(between) => between(disk),
             None => disk,
         })
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<String>, DataDirError> {
+        Ok(self.identity().secrets.get(name).cloned())
+    }
+
+    fn keep_secret(&self, name: &str, text: &str) -> Result<(), DataDirError> {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        self.identity().secrets.insert(name, text);
+        Ok(())
+    }
+
+    fn trail(&self) -> Option<PathBuf> {
+        None
     }
 
     fn applied(&self, _: &str) -> io::Result<Box<dyn AppliedState>> {

@@ -70,6 +70,7 @@ fn founding() -> Request {
     Request::Found {
         founding,
         regions: vec![region],
+        security: None,
     }
 }
 

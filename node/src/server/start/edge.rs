@@ -18,7 +18,7 @@ use crate::{
     },
     settings::NodeSettings,
 };
-use gateway::{Gateway, Readiness};
+use gateway::{Gateway, Readiness, access::Guard};
 use proto::id::ClusterId;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ pub(super) struct Edge<'a> {
     pub(super) components: &'a Components,
     pub(super) cluster: ClusterId,
     pub(super) max_offset: Duration,
+    pub(super) guard: Guard,
 }
 
 impl Edge<'_> {
@@ -67,6 +68,7 @@ impl Edge<'_> {
             registry: Arc::new(Definitions::new(Arc::clone(global), catalogs)),
             clock: Arc::new(GatewayClock(Arc::clone(clock))),
             randomness: Arc::new(GatewayEntropy(Arc::clone(&self.components.entropy))),
+            guard: self.guard.clone(),
             readiness,
             metrics,
             settings: gateway::Settings::default(),
@@ -87,10 +89,11 @@ impl Edge<'_> {
         let addresses = (address(&*grpc)?, address(&*http)?);
         let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
         let router = gateway::http::router(gateway);
+        let guard = self.guard.clone();
         let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
         background.serve(async move {
             if let Err(error) =
-                gateway::grpc::serve(routes, listen::connections(grpc), stop_grpc).await
+                gateway::grpc::serve(routes, guard, listen::connections(grpc), stop_grpc).await
             {
                 tracing::error!(%error, "the gRPC server ended");
             }

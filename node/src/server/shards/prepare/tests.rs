@@ -49,6 +49,7 @@ pub fn catalog() -> Catalog {
         Request::Found {
             founding,
             regions: vec![region],
+            security: None,
         },
         Request::Apply {
             definitions,
