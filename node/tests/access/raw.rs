@@ -1,6 +1,7 @@
 //! Calls of any endpoint by its path alone, and why they were refused.
 
 use bytes::{Buf, BufMut, Bytes};
+use prost::Message as _;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -14,6 +15,7 @@ use tonic::{
     transport::Channel,
 };
 use tonic_types::StatusExt;
+use wire::v1::{WriteAck, write_ack::Outcome};
 
 /// Messages as their bytes.
 #[derive(Default)]
@@ -64,12 +66,14 @@ pub async fn grpc(channel: &Channel, path: &str, token: Option<&str>, body: &[u8
         let header = format!("Bearer {token}").parse().unwrap();
         request.metadata_mut().insert("authorization", header);
     }
+    let path_is_stream = path.ends_with("/WriteStream");
     let path = path.parse().unwrap();
     let answer = match client.streaming(request, path, Raw).await {
         Ok(answer) => answer.into_inner().next().await,
         Err(status) => Some(Err(status)),
     };
     match answer {
+        Some(Ok(message)) if path_is_stream => of_ack(message),
         Some(Ok(_)) | None => Refusal(None),
         Some(Err(status)) => {
             let details = status.get_error_details();
@@ -77,6 +81,14 @@ pub async fn grpc(channel: &Channel, path: &str, token: Option<&str>, body: &[u8
             let reason = reason.unwrap_or_else(|| format!("{:?}", status.code()));
             Refusal(Some((reason, status.message().to_owned())))
         }
+    }
+}
+
+/// A stream of writes goes on after a batch that was refused: each acknowledgement speaks for its own.
+fn of_ack(message: Bytes) -> Refusal {
+    match WriteAck::decode(message).unwrap().outcome {
+        Some(Outcome::Error(error)) => Refusal(Some((error.reason, error.message))),
+        Some(Outcome::Response(_)) | None => Refusal(None),
     }
 }
 

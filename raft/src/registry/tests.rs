@@ -1,5 +1,6 @@
 //! Tests of the registry as its users meet it: files in, plans and catalogues out.
 
+mod access;
 mod definitions;
 mod history;
 mod replay;
