@@ -217,7 +217,7 @@ impl Registry for Definitions {
 }
 
 /// Files speak of projects, each for itself.
-fn may(caller: &Caller, right: Right, files: &[DefinitionFile]) -> Result<(), Failure> {
+fn may(caller: &Caller, right: Right, files: &[registry::DefinitionFile]) -> Result<(), Failure> {
     let mut projects = files.iter().map(|file| file.project.as_str());
     projects.try_for_each(|project| caller.may(right, project))
 }
