@@ -15,7 +15,6 @@ use super::{
     global::Global,
     guard, metadata, readiness, registration,
     running::{Background, Running},
-    trail::TrailFile,
 };
 use crate::{
     components::{Components, Home},
@@ -109,23 +108,19 @@ async fn run(
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let liveness = liveness::follow(own, (me, cluster), &held, &mut background).await?;
     let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
-    let trail = Arc::new(TrailFile::start(
-        home.trail(),
-        components.place,
-        &mut background,
-    ));
+    let (guard, trail) = guard::follow(&global, &components, &*home, &mut background);
     let edge = Edge {
         settings: &settings,
         components: &components,
         cluster,
         max_offset: max_offset(&global),
-        guard: guard::follow(&global, &components, trail.clone(), &mut background),
+        guard,
     };
     let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
     let parts = edge.parts(&held, &global, published, readiness.clone());
     let gateway = Arc::new(Gateway::new(parts));
-    let tokens_of = Arc::clone(&global);
     let admin = Admin {
+        tokens: Tokens::new(cluster, &global),
         global,
         regional: groups.regional.clone(),
         region: held.region,
@@ -133,10 +128,6 @@ async fn run(
         store: held.store,
         liveness,
         positions,
-        tokens: Tokens {
-            cluster,
-            global: tokens_of,
-        },
         trail,
     };
     let (grpc, http) = edge.serve(&gateway, admin, &mut background).await?;

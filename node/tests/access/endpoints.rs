@@ -93,6 +93,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         .encode_to_vec(),
         "Watch"
         | "History"
+        | "Recover"
         | "Status"
         | "Shards"
         | "AuditLog"

@@ -25,12 +25,19 @@ const LONGEST: Duration = Duration::from_hours(24 * 365 * 100);
 /// The tokens of the cluster.
 pub struct Tokens {
     /// The cluster, which is in their hashes.
-    pub cluster: ClusterId,
+    cluster: ClusterId,
     /// Where they are kept.
-    pub global: Arc<Global>,
+    global: Arc<Global>,
 }
 
 impl Tokens {
+    /// Those of `cluster`.
+    #[must_use]
+    pub fn new(cluster: ClusterId, global: &Arc<Global>) -> Self {
+        let global = Arc::clone(global);
+        Self { cluster, global }
+    }
+
     /// Makes a token. Its secret is drawn here and leaves in the answer alone.
     pub async fn create(
         &self,
