@@ -1,8 +1,11 @@
 //! What can be typed: the global flags and the commands.
 
 use super::{
-    init::InitArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
-    recover::RecoverArguments,
+    apply::ApplyArguments, audit_log::AuditLogArguments, delete::DeleteArguments,
+    demo::DemoArguments, get::GetArguments, init::InitArguments, load::LoadArguments,
+    plan::PlanArguments, recover::RecoverArguments, registry::RegistryArguments,
+    serve::ServeArguments, shards::ShardsArguments, status::StatusArguments, token::TokenArguments,
+    write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -95,6 +98,10 @@ pub enum Command {
     Status(StatusArguments),
     /// Who holds which shard
     Shards(ShardsArguments),
-    init::InitArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
-    recover::RecoverArguments,
+    /// Go on without what no copy holds any more
+    Recover(RecoverArguments),
+    /// Who may call, and which nodes may join
+    Token(TokenArguments),
+    /// What administrators did at the node that answers, newest first
+    AuditLog(AuditLogArguments),
 }

@@ -43,12 +43,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Registry(arguments) => super::registry::run(&session, arguments).await,
         Command::Status(_) => super::status::run(&session).await,
         Command::Shards(arguments) => super::shards::run(&session, arguments).await,
-<<<<<<< HEAD
         Command::Recover(arguments) => super::recover::run(&session, arguments).await,
-=======
         Command::Token(arguments) => super::token::run(&session, arguments).await,
         Command::AuditLog(arguments) => super::audit_log::run(&session, arguments).await,
->>>>>>> d50f0a2 (Callers show tokens: roles in projects, asked of every call, and a trail of administration)
     }
 }
 
@@ -64,12 +61,9 @@ impl Command {
             Self::Apply(arguments) => &arguments.access,
             Self::Status(arguments) => &arguments.access,
             Self::Shards(arguments) => &arguments.access,
-<<<<<<< HEAD
             Self::Recover(arguments) => &arguments.access,
-=======
             Self::Token(arguments) => return arguments.token.as_deref(),
             Self::AuditLog(arguments) => &arguments.access,
->>>>>>> d50f0a2 (Callers show tokens: roles in projects, asked of every call, and a trail of administration)
         };
         access.token.as_deref()
     }

@@ -364,34 +364,33 @@ impl AdminService for Service {
         _: Request<v1::RecoverRequest>,
     ) -> Result<Response<v1::RecoverResponse>, Status> {
         Err(Status::unimplemented("not part of these tests"))
-        Err(Status::unimplemented("not part of these tests"))
     }
 
     async fn create_token(
         &self,
         _: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
-        Err(Status::unimplemented("not of this test"))
+        Err(Status::unimplemented("not part of these tests"))
     }
 
     async fn revoke_token(
         &self,
         _: Request<v1::RevokeTokenRequest>,
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
-        Err(Status::unimplemented("not of this test"))
+        Err(Status::unimplemented("not part of these tests"))
     }
 
     async fn list_tokens(
         &self,
         _: Request<v1::ListTokensRequest>,
     ) -> Result<Response<v1::ListTokensResponse>, Status> {
-        Err(Status::unimplemented("not of this test"))
+        Err(Status::unimplemented("not part of these tests"))
     }
 
     async fn audit_log(
         &self,
         _: Request<v1::AuditLogRequest>,
     ) -> Result<Response<v1::AuditLogResponse>, Status> {
-        Err(Status::unimplemented("not of this test"))
+        Err(Status::unimplemented("not part of these tests"))
     }
 }
