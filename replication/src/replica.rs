@@ -269,6 +269,8 @@ impl Replica {
             // Only joiners or observers came or went.
             if let Role::Primary(primary) = &mut self.role {
                 primary.place_peers(&self.core, ctx, None);
+                // A joiner that does not know that it is one would let all messages pass.
+                self.tell_configuration(effects);
             }
             return;
         }

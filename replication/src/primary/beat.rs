@@ -1,6 +1,10 @@
 //! What happens without a cause: closes and signs of life, every quarter of a second.
 
-use super::{Primary, SentRound, peer::Told, ship};
+use super::{
+    Primary, SentRound,
+    peer::{Flow, Peer, Told},
+    ship,
+};
 use crate::{
     closes::Round,
     context::{Context, Micros},
@@ -38,8 +42,8 @@ impl Primary {
             return;
         }
         self.next_beat = now.plus(CLOSE_INTERVAL);
-        for peer in self.peers.values() {
-            ship::note(core, peer, self.closed_through, effects);
+        for peer in self.peers.values_mut() {
+            ship::note_or_try(core, peer, self.closed_through, effects);
         }
         if self.is_open(core) {
             self.start_round(core, ctx, effects);
@@ -64,7 +68,10 @@ impl Primary {
                 .map(|(placement, head)| (placement, head.incarnation, head.sequence))
                 .collect(),
         };
-        for peer in self.peers.values() {
+        // One that waits for a snapshot could not count a close, and must not hear of its session before
+        // the snapshot does: it would take that for a session that it has acknowledged under.
+        let counting = |peer: &&Peer| peer.flow != Flow::Snapshot;
+        for peer in self.peers.values().filter(counting) {
             let body = Body::Close {
                 member: peer.member,
                 session: peer.session,

@@ -24,6 +24,7 @@ impl Primary {
             return;
         }
         peer.hear(ctx.now.monotonic);
+        peer.stand();
         peer.acknowledge(&ack, ctx.now.monotonic, ctx.budget);
         ship::ship(core, ctx, peer, closed_through, effects);
         self.advance(core, ctx, effects);

@@ -116,6 +116,14 @@ impl Peer {
         self.heard_at = now;
     }
 
+    /// An answer came: its stream stands, whatever was heard of it before. Where the answer is an old
+    /// one, the next message finds the gap.
+    pub(super) fn stand(&mut self) {
+        if self.flow == Flow::Down {
+            self.flow = Flow::Streaming;
+        }
+    }
+
     /// Starts all waiting anew: this process itself stood still.
     pub(super) fn forgive(&mut self, now: Micros) {
         self.heard_at = now;

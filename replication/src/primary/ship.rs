@@ -175,6 +175,29 @@ pub(super) fn note(core: &Core, peer: &Peer, closed_through: u64, effects: &mut 
     }
 }
 
+/// The same, also where the stream was broken when that was heard of last. Word that it stands again
+/// may be lost where much else goes on, and then nothing but an answer tells.
+pub(super) fn note_or_try(
+    core: &Core,
+    peer: &mut Peer,
+    closed_through: u64,
+    effects: &mut Vec<Effect>,
+) {
+    if peer.flow == Flow::Down {
+        peer.next = core.log.end().position.next();
+        append(
+            core,
+            peer,
+            core.log.end(),
+            Vec::new(),
+            closed_through,
+            effects,
+        );
+    } else {
+        note(core, peer, closed_through, effects);
+    }
+}
+
 fn append(
     core: &Core,
     peer: &Peer,

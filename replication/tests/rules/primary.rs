@@ -1,7 +1,7 @@
 //! Opening an epoch, committing, sending, and catching others up.
 
 use super::harness::{
-    Bench, appended, appends, configuration, entries, fence, id, mark, member, padded_row,
+    Bench, appended, appends, bodies, configuration, entries, fence, id, mark, member, padded_row,
     proposed, write,
 };
 use proto::{
@@ -10,6 +10,7 @@ use proto::{
 };
 use replication::{
     Effect, Event, Member, Read, Recovered, RoleName,
+    message::Body,
     write::{Order, PreparedRow},
 };
 
@@ -257,4 +258,45 @@ fn a_damaged_primary_commits_nothing_and_is_not_heard_from() {
     let refused = bench.write(2, id(2), 1, 2);
     assert!(matches!(refused[..], [Effect::Reply { .. }]));
     assert!(bench.replica.is_damaged() && !bench.replica.is_readable());
+}
+
+#[test]
+fn a_peer_whose_return_nobody_told_of_is_tried_and_sent_to_again_once_it_answers() {
+    let mut bench = primary(0, &[1, 2]);
+    bench.synced();
+    bench.ack(member(2), 2, 1, 0);
+    bench.step(Event::PeerDown(NodeId(2)));
+    let sent = bench.write(2, id(1), 1, 1);
+    assert!(appends(&sent, 2).is_empty(), "its stream is broken");
+    // Word that the stream stands again is lost. Each beat asks how far the peer is.
+    let tried = bench.pass(300);
+    let tried = appends(&tried, 2);
+    assert!(tried.iter().any(|append| append.entries.is_empty()));
+    bench.mismatch(2, 2, 0, 2);
+    bench.ack(member(2), 2, 3, 0);
+    bench.step(Event::PeerDown(NodeId(2)));
+    bench.pass(300);
+    bench.ack(member(2), 2, 3, 1);
+    let sent = bench.write(2, id(2), 1, 2);
+    assert_eq!(appends(&sent, 2).len(), 1);
+}
+
+#[test]
+fn no_close_goes_to_a_joiner_before_its_snapshot_which_it_would_then_refuse() {
+    let mut bench = primary(0, &[1]);
+    bench.synced();
+    bench.mismatch(2, 2, 0, 0);
+    let told = bench.pass(600);
+    let closes = |node| {
+        let bodies = bodies(&told, node).into_iter();
+        bodies
+            .filter(|body| matches!(body, Body::Close { .. }))
+            .count()
+    };
+    assert_eq!(closes(2), 0);
+    assert!(closes(3) > 0, "the other joiner waits for nothing");
+    bench.step(Event::SnapshotEnded { peer: member(2) });
+    let told = bench.pass(600);
+    let goes_on = |body: &&Body| matches!(body, Body::Close { session: 1, .. });
+    assert!(bodies(&told, 2).iter().any(goes_on));
 }
