@@ -352,6 +352,16 @@ impl Replica {
         }
     }
 
+    /// Whether time alone makes it act: a primary beats, an idle replica proposes itself or becomes a
+    /// leftover. All others act on what they are told, and ticks are nothing to them.
+    #[must_use]
+    pub const fn minds_time(&self) -> bool {
+        match self.role {
+            Role::Primary(_) | Role::Idle(_) => true,
+            Role::Backup(_) | Role::Joining(_) | Role::Stopped => false,
+        }
+    }
+
     /// The role it has.
     #[must_use]
     pub const fn role(&self) -> RoleName {

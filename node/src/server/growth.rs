@@ -1,7 +1,10 @@
 //! Growth of the global group: on its leader, voters are chosen from the nodes that may vote, spread
 //! over regions. The region's own group grows by its controller.
 
-use super::{consensus::Consensus, methods::Call, regional::change_voters, states::StateRequest};
+use super::{
+    consensus::Consensus, gossip::liveness::Liveness, methods::Call, regional::change_voters,
+    states::StateRequest,
+};
 use crate::peer::{Class, Mesh};
 use futures::future::join_all;
 use proto::id::{NodeId, Revision};
@@ -22,7 +25,7 @@ use tokio::time::{Instant, sleep};
 
 /// How often the leader looks whether the voters are those there should be.
 const LOOK_EVERY: Duration = Duration::from_millis(1_000);
-/// A node that does not answer for this long is not reachable now.
+/// A node of another region that does not answer for this long is not reachable now.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
 /// A voter that is silent for this long may be replaced.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
@@ -37,6 +40,8 @@ pub struct Growth {
     pub mesh: Arc<Mesh>,
     /// The name of this region: where its nodes vote from.
     pub region: String,
+    /// What was heard of them.
+    pub liveness: Liveness,
 }
 
 impl Growth {
@@ -85,12 +90,15 @@ impl Growth {
         own.chain(elsewhere).collect()
     }
 
-    /// Those that answer now.
+    /// Those that can be reached now: nodes of this region by what is heard of them, others by asking.
     async fn reach(&self, candidates: &BTreeMap<NodeId, Peer>) -> BTreeSet<NodeId> {
         let me = self.mesh.me().node;
-        let probes = candidates
-            .iter()
-            .map(|(node, peer)| async move { *node == me || self.answers(*node, peer).await });
+        let probes = candidates.iter().map(|(node, peer)| async move {
+            match peer.place == self.region {
+                true => *node == me || self.liveness.is_alive(*node),
+                false => self.answers(*node, peer).await,
+            }
+        });
         let answers = join_all(probes).await;
         let nodes = candidates.keys().zip(answers);
         nodes

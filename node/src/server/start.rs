@@ -107,6 +107,8 @@ async fn run(
     let positions = peering.offer_positions();
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let liveness = liveness::follow(own, (me, cluster), &held, &mut background).await?;
+    let around = (&held.mesh, &groups);
+    peering::grow(&settings, around, liveness.clone(), &mut background);
     let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
     let (guard, trail) = guard::follow(&global, &components, &*home, &mut background);
     let edge = Edge {

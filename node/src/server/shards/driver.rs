@@ -315,7 +315,12 @@ impl Driver {
     }
 
     fn tell_all(&mut self, event: &Event) {
-        let shards: Vec<ShardId> = self.replicas.keys().copied().collect();
+        self.tell(|_| true, event);
+    }
+
+    fn tell(&mut self, whom: impl Fn(&Replica) -> bool, event: &Event) {
+        let told = self.replicas.iter().filter(|(_, replica)| whom(replica));
+        let shards: Vec<ShardId> = told.map(|(shard, _)| *shard).collect();
         for shard in shards {
             self.step(shard, event.clone());
         }
@@ -323,7 +328,7 @@ impl Driver {
 
     fn tick(&mut self) {
         self.raise_bound_early();
-        self.tell_all(&Event::Tick);
+        self.tell(Replica::minds_time, &Event::Tick);
         self.publish();
         self.ticks += 1;
         if self.ticks.is_multiple_of(TICKS_PER_SECOND) {

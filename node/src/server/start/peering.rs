@@ -8,6 +8,7 @@ use crate::{
         admin::positions::Positions,
         founding::{Asked, InitDesk},
         global::Global,
+        gossip::liveness::Liveness,
         growth::Growth,
         joining::JoinDesk,
         metadata::Metadata,
@@ -122,14 +123,24 @@ pub(super) fn take_part(
         settings.clone(),
         components.clone(),
         me.clone(),
-        global.clone(),
-        regional.clone(),
-    ));
-    let growth = Growth {
         global,
         regional,
-        mesh: Arc::clone(&peering.mesh),
+    ));
+}
+
+/// Lets the global group grow, where this node leads it.
+pub(super) fn grow(
+    settings: &NodeSettings,
+    (mesh, groups): (&Arc<Mesh>, &Metadata),
+    liveness: Liveness,
+    background: &mut Background,
+) {
+    let growth = Growth {
+        global: groups.global.clone(),
+        regional: groups.regional.clone(),
+        mesh: Arc::clone(mesh),
         region: settings.node.region.to_string(),
+        liveness,
     };
     background.spawn(growth.keep());
 }
