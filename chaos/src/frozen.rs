@@ -15,6 +15,9 @@ use std::{thread, time::Duration};
 
 /// Of a hundred lookups, those that may be hedged.
 const BUDGET_PERCENT: f64 = 10.0;
+/// Hedges that a gateway may have saved up before (`docs/read-path.md`). On a machine that is slow they
+/// are all spent at once, while a gateway learns how long answers take.
+const SAVED_HEDGES: f64 = 64.0;
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 /// What to run.
@@ -56,7 +59,7 @@ pub fn run(settings: &Settings) -> Result<Findings> {
     cluster.wake(victim)?;
     let settled = cluster.settle(settings.whole_within);
     load.stop()?;
-    settled.with_context(|| cluster.last_words())?;
+    settled.with_context(|| kept(&cluster))?;
 
     let asked = load.lookups();
     let before = latencies(&asked, victim, begun.0, frozen.0)?;
@@ -68,7 +71,7 @@ pub fn run(settings: &Settings) -> Result<Findings> {
         "p99 with a frozen replica: {ratio:.2} times that before"
     ));
     for (name, from, to) in [("before", begun.1, frozen.1), ("frozen", frozen.1, over.1)] {
-        judge_hedges(name, from, to, &mut findings);
+        judge_hedges(name, settings.shape.nodes - 1, from, to, &mut findings);
     }
     let found = judge::judge(cluster.timeline(), &asked, begun.0, clock.now());
     findings.tell(format!("{found}"));
@@ -78,12 +81,24 @@ pub fn run(settings: &Settings) -> Result<Findings> {
     Ok(findings)
 }
 
-fn judge_hedges(name: &str, from: Counted, to: Counted, findings: &mut Findings) {
+/// Keeps what the nodes logged, and says where.
+fn kept(cluster: &Cluster) -> String {
+    let folder = std::env::temp_dir().join(format!("atoll-chaos-kept-{}", std::process::id()));
+    match cluster.keep_logs(&folder) {
+        Ok(()) => format!("logs are kept in {}", folder.display()),
+        Err(error) => format!("no logs are kept: {error:#}{}", cluster.last_words()),
+    }
+}
+
+fn judge_hedges(name: &str, gateways: usize, from: Counted, to: Counted, findings: &mut Findings) {
     let (lookups, hedges) = (to.lookups - from.lookups, to.hedges - from.hedges);
     let percent = 100.0 * hedges / lookups.max(1.0);
     let line = format!("hedges {name}: {hedges} of {lookups} lookups, {percent:.1} %");
-    if percent > BUDGET_PERCENT {
-        findings.violated(format!("{line}, over the budget of {BUDGET_PERCENT} %"));
+    let saved = SAVED_HEDGES * gateways as f64;
+    if hedges > lookups * BUDGET_PERCENT / 100.0 + saved {
+        findings.violated(format!(
+            "{line}, over the budget of {BUDGET_PERCENT} % and {saved} saved before"
+        ));
     } else {
         findings.tell(line);
     }
@@ -181,16 +196,17 @@ mod tests {
 
     #[test]
     fn hedges_over_the_budget_are_a_violation() {
-        let judged = |hedges| {
+        let judged = |gateways, hedges| {
             let mut findings = Findings::default();
             let to = Counted {
                 lookups: 100.0,
                 hedges,
             };
-            judge_hedges("frozen", Counted::default(), to, &mut findings);
+            judge_hedges("frozen", gateways, Counted::default(), to, &mut findings);
             findings.is_clean()
         };
-        assert!(judged(10.0) && !judged(11.0));
+        assert!(judged(0, 10.0) && !judged(0, 11.0));
+        assert!(judged(2, 138.0) && !judged(2, 139.0));
     }
 
     #[test]

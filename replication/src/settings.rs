@@ -13,8 +13,9 @@ pub const SILENT_AFTER: Micros = Micros(1_000_000);
 pub const STALLED_AFTER: Micros = Micros(3_000_000);
 /// Ticks further apart mean that this process itself stood still, so nobody else is to blame.
 pub const OWN_PAUSE: Micros = Micros(500_000);
-/// A proposal without an outcome is made again after this.
-pub const PROPOSAL_RETRY: Micros = Micros(1_000_000);
+/// A proposal without an outcome is made again after this: it may have gone to a leader that stands
+/// still, while another was elected. A second one that arrives changes nothing.
+pub const PROPOSAL_RETRY: Micros = Micros(500_000);
 /// A replica that nobody could need for this long may go: a placement that goes back and forth, as one
 /// does around a restart, finds its rows where they were.
 pub const LEFTOVER_AFTER: Micros = Micros(60_000_000);

@@ -24,6 +24,9 @@ use std::{
 pub struct ControllerSettings {
     /// A node is lost when it was silent, or could not write, for this long.
     pub lost_after_millis: u64,
+    /// A new leader gives each node at least this long to be heard: nodes report to all voters, so it
+    /// knows who was silent before it led, and those that were cut off from it alone say so by then.
+    pub first_word_millis: u64,
     /// A lost copy is replaced after this long: most nodes come back from a restart before.
     pub refill_after_millis: u64,
     /// Copies and primaries are evened out once every shard was whole for this long.
@@ -48,6 +51,7 @@ impl Default for ControllerSettings {
     fn default() -> Self {
         Self {
             lost_after_millis: 1_000,
+            first_word_millis: 400,
             refill_after_millis: 5_000,
             balance_after_millis: 5_000,
             moves: 4,
@@ -151,6 +155,8 @@ pub struct Controller {
     settings: ControllerSettings,
     placement: Arc<Placement>,
     leading_since_millis: Option<u64>,
+    /// Since when it has listened without a pause of its own.
+    listening_since_millis: Option<u64>,
     last_tick_millis: u64,
     heard: BTreeMap<NodeId, Heard>,
     /// Shards with a proposal under way, and since when.
@@ -171,6 +177,7 @@ impl Controller {
             settings,
             placement: Arc::default(),
             leading_since_millis: None,
+            listening_since_millis: None,
             last_tick_millis: 0,
             heard: BTreeMap::new(),
             proposed: BTreeMap::new(),
@@ -212,11 +219,12 @@ impl Controller {
                 let stood_still = now_millis.saturating_sub(self.last_tick_millis)
                     >= self.settings.own_pause_millis;
                 self.last_tick_millis = now_millis;
-                if let Some(since) = &mut self.leading_since_millis {
-                    if stood_still {
-                        *since = now_millis;
-                    }
-                    let since = *since;
+                if stood_still {
+                    self.listening_since_millis = Some(now_millis);
+                    let leading = self.leading_since_millis.as_mut();
+                    leading.into_iter().for_each(|since| *since = now_millis);
+                }
+                if let Some(since) = self.leading_since_millis {
                     self.decide(now_millis, since, effects);
                 }
             }
@@ -242,8 +250,17 @@ impl Controller {
         self.heard.insert(heard.report.node, heard);
     }
 
-    /// How long a node was silent, or unable to write, under one boot. A new leader has heard
-    /// nobody yet and must not take that for silence.
+    /// Before this nobody's silence counts: a leader that is new, or stood still, has to listen first.
+    fn silence_counts_from(&self, since_millis: u64) -> u64 {
+        let settings = &self.settings;
+        let heard_before = settings
+            .lost_after_millis
+            .saturating_sub(settings.first_word_millis);
+        let listening = self.listening_since_millis.unwrap_or(since_millis);
+        since_millis.saturating_sub(heard_before).max(listening)
+    }
+
+    /// How long a node was silent, or unable to write, under one boot; not from before `since_millis`.
     fn silent_millis(&self, now_millis: u64, since_millis: u64, node: NodeId, boot: BootId) -> u64 {
         let last = match self.heard.get(&node) {
             Some(heard) if heard.report.boot == boot => heard.writable_at_millis,

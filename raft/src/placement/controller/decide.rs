@@ -13,6 +13,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 pub(super) struct Round {
     pub(super) now_millis: u64,
     since_millis: u64,
+    silence_counts_from_millis: u64,
     pub(super) policy: Policy,
     pub(super) available: Vec<Replica>,
     pub(super) load: Load,
@@ -32,6 +33,7 @@ impl Controller {
         let mut round = Round {
             now_millis,
             since_millis,
+            silence_counts_from_millis: self.silence_counts_from(since_millis),
             policy,
             available,
             load,
@@ -145,7 +147,7 @@ impl Controller {
     ) -> Option<ShardChange> {
         let silent = self.silent_millis(
             round.now_millis,
-            round.since_millis,
+            round.silence_counts_from_millis,
             config.primary.node,
             config.boot,
         );
@@ -313,7 +315,12 @@ impl Controller {
     fn silence(&self, round: &Round, node: NodeId) -> u64 {
         let boot = self.placement.members.get(&node).map(|member| member.boot);
         boot.map_or(u64::MAX, |boot| {
-            self.silent_millis(round.now_millis, round.since_millis, node, boot)
+            self.silent_millis(
+                round.now_millis,
+                round.silence_counts_from_millis,
+                node,
+                boot,
+            )
         })
     }
 

@@ -246,6 +246,29 @@ fn a_new_leader_listens_before_it_judges() {
 }
 
 #[test]
+fn a_new_leader_that_listened_before_gives_each_node_time_for_a_word_more() {
+    let mut bench = Bench::new(2, policy(1, 2, 1));
+    bench.run(PLACED_MILLIS, &[1, 2]);
+    bench.step(Event::Leading(Leadership::Follower));
+    assert!(bench.run(1_200, &[2]).is_empty(), "it does not lead");
+    bench.step(Event::Leading(Leadership::Leader));
+    assert!(bench.run(300, &[2]).is_empty());
+    assert_eq!(bench.run(200, &[2]).len(), 1);
+}
+
+#[test]
+fn a_node_that_a_new_leader_hears_at_once_is_not_lost() {
+    let mut bench = Bench::new(2, policy(1, 2, 1));
+    bench.run(PLACED_MILLIS, &[1, 2]);
+    bench.step(Event::Leading(Leadership::Follower));
+    // Its way to this voter alone was broken.
+    bench.run(5_000, &[2]);
+    bench.step(Event::Leading(Leadership::Leader));
+    bench.run(300, &[2]);
+    assert!(bench.run(1_500, &[1, 2]).is_empty());
+}
+
+#[test]
 fn a_lost_copy_is_replaced_in_a_free_zone_after_a_while() {
     let mut bench = Bench::new(3, policy(1, 2, 1));
     bench.run(PLACED_MILLIS, &[1, 2, 3]);
