@@ -20,6 +20,7 @@ mod global;
 
 mod region;
 mod regional;
+mod repair;
 pub mod shards;
 mod upkeep;
 

@@ -4,6 +4,7 @@
 
 mod region {
     mod cluster;
+    mod losses;
     mod memory;
     mod reads;
     mod writes;

@@ -71,10 +71,10 @@ mod keeper;
 mod recover;
 
 pub use catchup::LogRead;
-pub use damage::DamagedRow;
+pub use damage::{DamagedRow, RepairCounts};
 pub use error::{AppendError, CommitError, CutError, Full, OpenError};
 pub use holders::HolderId;
-pub use keeper::{Compacted, RepairError, StepError, Swept};
+pub use keeper::{Compacted, RepairError, StepError, Swept, WantedRow};
 pub use read::{Copy, Known, Plan, ReadRequest, RowState, Run, StagedRow, Staging};
 pub use recover::{Naming, Recovered, RecoveredShard};
 pub use settings::Settings;

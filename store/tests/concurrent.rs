@@ -116,5 +116,5 @@ fn no_reader_ever_sees_half_an_entry_or_goes_back() {
         drop(batches);
     });
     assert!(store.applied(S) >= Position(2_000));
-    assert_eq!(store.damage_found(), 0);
+    assert_eq!(store.repair_counts().found, 0);
 }

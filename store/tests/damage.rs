@@ -102,7 +102,10 @@ fn a_damaged_row_is_repaired_by_a_replicas_copy_and_by_no_other() {
 
     store.repair(S, hash(VIEW, 5), &good).unwrap();
     assert_eq!(read(&store, S, 5), found(5));
-    assert_eq!((store.damaged_rows().len(), store.damage_found()), (0, 1));
+    assert_eq!(
+        (store.damaged_rows().len(), store.repair_counts().found),
+        (0, 1)
+    );
     drop((store, writer));
     disk.crash();
     let (store, again, _) = open(&disk);

@@ -8,6 +8,7 @@ mod asking;
 mod budget;
 mod codec;
 mod health;
+mod layouts;
 mod own;
 mod remote;
 mod taken;

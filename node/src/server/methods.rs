@@ -20,6 +20,8 @@ pub enum Call {
     Init = 7,
     /// Where the logs of the callee's shards end.
     Positions = 8,
+    /// Copies of rows that the caller cannot read.
+    Repair = 9,
 }
 
 /// Messages, which have none and may be lost.
@@ -45,6 +47,7 @@ impl Call {
             Self::Join,
             Self::Init,
             Self::Positions,
+            Self::Repair,
         ];
         all.into_iter().find(|call| *call as u8 == number)
     }
@@ -61,7 +64,8 @@ impl Call {
             | Self::Write
             | Self::Snapshot
             | Self::State
-            | Self::Positions => false,
+            | Self::Positions
+            | Self::Repair => false,
         }
     }
 }

@@ -48,13 +48,22 @@ impl Collector for StoreMetrics {
             None,
             index.metric_type(),
         )?)?;
-        let damage = ConstCounter::new(self.0.damage_found());
+        let counts = self.0.repair_counts();
+        let damage = ConstCounter::new(counts.found);
         let help = "Rows found damaged on disk since the start";
         damage.encode(encoder.encode_descriptor(
             "atoll_store_damage",
             help,
             None,
             damage.metric_type(),
-        )?)
+        )?)?;
+        let help =
+            "Damaged rows that another replica's copy took the place of, and tries that found none";
+        let kind = damage.metric_type();
+        let mut family = encoder.encode_descriptor("atoll_store_repairs", help, None, kind)?;
+        for (result, count) in [("repaired", counts.repaired), ("failed", counts.failed)] {
+            ConstCounter::new(count).encode(family.encode_family(&[("result", result)])?)?;
+        }
+        Ok(())
     }
 }

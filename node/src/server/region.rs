@@ -65,6 +65,18 @@ impl RegionView {
         Arc::clone(&self.placement.borrow())
     }
 
+    /// The other nodes that are in sync with a shard.
+    #[must_use]
+    pub fn others_in_sync(&self, shard: ShardId) -> Vec<NodeId> {
+        let placement = self.placement.borrow();
+        let Some(config) = placement.shards.get(&shard) else {
+            return Vec::new();
+        };
+        let nodes = configuration(config, &placement).in_sync;
+        let nodes = nodes.into_iter().map(|member| member.node);
+        nodes.filter(|node| *node != self.me).collect()
+    }
+
     /// Where a shard's writes go.
     #[must_use]
     pub fn target(&self, shard: ShardId) -> Option<Target> {

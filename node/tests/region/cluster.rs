@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 use tempfile::TempDir;
@@ -105,20 +105,50 @@ impl Cluster {
         if ready.is_none_or(|(status, _)| status != 200) {
             return false;
         }
-        let gateway = format!("127.0.0.1:{}", self.ports[node]);
-        let shards = atoll()
-            .args(["shards", "--output", "json", "--gateway", &gateway])
-            .output()
-            .unwrap();
-        let text = String::from_utf8(shards.stdout).unwrap();
         let is_in_sync = |replica: &&Json| replica["in_sync"] == true;
-        let copies = |line: &str| {
-            let shard: Json = serde_json::from_str(line).unwrap();
+        let copies = |shard: &Json| {
             let replicas = shard["replicas"].as_array().unwrap();
             replicas.iter().filter(is_in_sync).count()
         };
-        let copies: Vec<usize> = text.lines().map(copies).collect();
+        let copies: Vec<usize> = self.shards(node).iter().map(copies).collect();
         !copies.is_empty() && copies.iter().all(|copies| *copies == 2)
+    }
+
+    /// What a gateway tells of each shard.
+    pub fn shards(&self, node: usize) -> Vec<Json> {
+        let shards = atoll()
+            .args([
+                "shards",
+                "--output",
+                "json",
+                "--gateway",
+                &self.gateway(node),
+            ])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(shards.stdout).unwrap();
+        let shard = |line: &str| serde_json::from_str(line).unwrap();
+        text.lines().map(shard).collect()
+    }
+
+    /// Where a node keeps its files.
+    pub fn dir(&self, node: usize) -> PathBuf {
+        self._dir.path().join(format!("eu-{node}"))
+    }
+
+    /// Where a node answers HTTP.
+    pub fn http(&self, node: usize) -> u16 {
+        self.ports[node] + 1
+    }
+
+    /// Takes a node's process away.
+    pub fn kill(&mut self, node: usize) {
+        self.nodes[node].kill();
+    }
+
+    /// Starts a node that was killed, at its old ports.
+    pub fn start_again(&mut self, node: usize) {
+        self.nodes[node] = serve(self._dir.path(), node, &self.ports);
     }
 
     /// Every node.

@@ -12,7 +12,7 @@ mod sweep;
 pub use compact::Compacted;
 pub(crate) use output::{Moved, Output, Published};
 
-pub use repair::RepairError;
+pub use repair::{RepairError, WantedRow};
 pub use sweep::Swept;
 
 use crate::body::Body;

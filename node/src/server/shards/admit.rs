@@ -13,7 +13,7 @@ use proto::{
     hlc::Hlc,
     id::ShardId,
     reason::{Reason, Refusal},
-    request::{RequestId, RequestPart},
+    request::{Rejection, RequestId, RequestPart},
     schema::Schemas,
 };
 use replication::{
@@ -104,6 +104,17 @@ impl Driver {
             Some(_) => Prepared::default(),
             None => self.prepare(write, rows.clone()),
         };
+        if known.is_none() && self.waits_for_repair(&prepared, write.part().shard) {
+            let refusal = Refusal::new(
+                Reason::Damaged,
+                "a row that stands cannot be read; it waits for repair from a replica",
+            );
+            if let Some(open) = self.parts.get_mut(&number) {
+                open.pieces
+                    .take(PieceAnswer::Refused(refusal, Some(RETRY_AFTER)));
+            }
+            return rows.len();
+        }
         let taken = known.unwrap_or(prepared.taken).clamp(1, rows.len().max(1));
         let waiting = Waiting {
             part: number,
@@ -115,6 +126,14 @@ impl Driver {
         self.next_reply += 1;
         self.give(reply_to, waiting, prepared);
         taken
+    }
+
+    /// Whether a row could not be merged with the one that stands, and another replica may still have
+    /// that. Once none has, the row alone is refused.
+    fn waits_for_repair(&self, prepared: &Prepared, shard: ShardId) -> bool {
+        let is_damaged = |row: &Rejection| row.refusal.reason == Reason::Damaged;
+        prepared.outcome.rejected.iter().any(is_damaged)
+            && !self.writer.store().beyond_repair().contains(&shard)
     }
 
     fn prepare(&self, write: &PartWrite, rows: Range<usize>) -> Prepared {

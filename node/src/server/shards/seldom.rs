@@ -3,7 +3,6 @@
 use super::driver::{Driver, replication_now};
 use proto::id::ShardId;
 use replication::{Context, Event, Replica};
-use std::collections::BTreeSet;
 
 impl Driver {
     pub(super) fn each_second(&mut self) {
@@ -47,12 +46,10 @@ impl Driver {
         tracing::info!(%shard, "the rows of a shard that is held elsewhere were dropped");
     }
 
-    /// Rows that readers, snapshots or compaction found unreadable. Said again as long as they are: a
-    /// core that had to live with them may have got company.
+    /// Rows that cannot be read, and that no other replica's copy could take the place of (`repair`).
+    /// Said again as long as they are: a core that had to live with them may have got company.
     fn tell_damaged_rows(&mut self) {
-        let damaged = self.writer.store().damaged_rows();
-        let shards: BTreeSet<ShardId> = damaged.iter().map(|row| row.shard).collect();
-        for shard in shards {
+        for shard in self.writer.store().beyond_repair() {
             self.step(shard, Event::RowsDamaged);
         }
     }

@@ -7,6 +7,7 @@ mod lineages;
 mod node;
 mod pieces;
 mod region;
+mod repairs;
 mod snapshots;
 mod wire;
 mod world;

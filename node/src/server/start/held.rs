@@ -13,6 +13,7 @@ use crate::{
         reads::Reader,
         region::RegionView,
         regional::{REPORTS_QUEUED, Regional},
+        repair::{Repairs, TakenRepairs},
         running::Background,
         shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
         snapshots,
@@ -91,6 +92,7 @@ pub(super) fn hold_shards(
     let own = offer_reads(components, (&me, &peers), (&store, &board), global);
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
+    repair_rows(components, (&mesh, &peers), (&store, &region), background);
     Ok(Held {
         inputs,
         mesh,
@@ -137,6 +139,22 @@ fn offer_reads(
     let taken = TakenFetches::new(cluster, own.clone());
     peers.offer(Call::Fetch, Arc::new(taken));
     own
+}
+
+/// Asks other nodes for rows that this one cannot read, and gives them those that they cannot.
+fn repair_rows(
+    components: &Components,
+    (mesh, peers): (&Arc<Mesh>, &Peers),
+    (store, region): (&Arc<Store>, &RegionView),
+    background: &mut Background,
+) {
+    let place = components.place;
+    let taken = TakenRepairs::new(Arc::clone(store), place);
+    peers.offer(Call::Repair, Arc::new(taken));
+    let region = region.clone();
+    let members = Arc::new(move |shard| region.others_in_sync(shard));
+    let repairs = Repairs::new(Arc::clone(store), Arc::clone(mesh), members, place);
+    background.spawn(repairs.run());
 }
 
 /// Drives the region's placement: what is in it goes to the shards, and what they want to it.

@@ -1,7 +1,10 @@
 //! What a node is asked for.
 
 use super::{checked, opened, put_length, put_token, sealed, take_token};
-use crate::server::fetch::own::Asked;
+use crate::server::fetch::{
+    layouts::{Layouts, NotOfSchema},
+    own::Asked,
+};
 use bytes::Bytes;
 use gateway::{
     edge::Deadline,
@@ -81,7 +84,7 @@ fn put_layout(layout: &Layout, out: &mut Vec<u8>) {
 pub fn decode_request(
     bytes: &[u8],
     cluster: ClusterId,
-    schemas: &impl Schemas,
+    layouts: &Layouts<impl Schemas>,
 ) -> Result<Taken, Malformed> {
     let mut reader = checked(bytes, "request for rows")?;
     let project = ProjectId(reader.u32()?);
@@ -92,7 +95,7 @@ pub fn decode_request(
     let shards: Vec<ShardId> = shards.collect::<Result<_, _>>()?;
     let (mut groups, mut is_known) = (Vec::new(), Vec::new());
     for _ in 0..reader.u16()? {
-        let (group, known) = take_group(&mut reader, project, shards.len(), schemas)?;
+        let (group, known) = take_group(&mut reader, project, shards.len(), layouts)?;
         groups.push(group);
         is_known.push(known);
     }
@@ -116,7 +119,7 @@ fn take_group(
     reader: &mut Reader<'_>,
     project: ProjectId,
     shards: usize,
-    schemas: &impl Schemas,
+    layouts: &Layouts<impl Schemas>,
 ) -> Result<(GroupRead, Vec<bool>), Malformed> {
     let entity = EntityId(reader.u32()?);
     let views = reader.u16()?;
@@ -130,9 +133,9 @@ fn take_group(
     };
     let mut is_known = Vec::new();
     for _ in 0..views {
-        let layout = take_layout(reader, schemas)?;
+        let layout = take_layout(reader, layouts)?;
         is_known.push(layout.is_some());
-        group.views.extend(layout.map(Arc::new));
+        group.views.extend(layout);
     }
     for _ in 0..keys {
         let place = reader.u16()?;
@@ -151,22 +154,15 @@ fn take_group(
 /// A view's columns; none where this node does not know its schema.
 fn take_layout(
     reader: &mut Reader<'_>,
-    schemas: &impl Schemas,
-) -> Result<Option<Layout>, Malformed> {
+    layouts: &Layouts<impl Schemas>,
+) -> Result<Option<Arc<Layout>>, Malformed> {
     let (view, version) = (ViewId(reader.u32()?), SchemaVersion(reader.u16()?));
     let features = (0..reader.u16()?).map(|_| reader.u16().map(FeatureId));
     let features: Vec<FeatureId> = features.collect::<Result<_, _>>()?;
     if features.is_empty() || !features.is_sorted_by(|a, b| a < b) {
         return Err(reader.malformed("a view's features do not rise"));
     }
-    let Some(schema) = schemas.schema(view, version) else {
-        return Ok(None);
-    };
-    if features
-        .iter()
-        .any(|feature| schema.column(*feature).is_none())
-    {
-        return Err(reader.malformed("a feature is none of its schema"));
-    }
-    Ok(Some(Layout::new(Arc::new(schema.clone()), features)))
+    layouts
+        .get((view, version, features))
+        .map_err(|NotOfSchema| reader.malformed("a feature is none of its schema"))
 }

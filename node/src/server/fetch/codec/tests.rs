@@ -1,7 +1,10 @@
 //! Requests and answers read back as they were, and nothing else is read.
 
 use super::*;
-use crate::server::fetch::own::{Answer, Asked, ShardAnswer};
+use crate::server::fetch::{
+    layouts::Layouts,
+    own::{Answer, Asked, ShardAnswer},
+};
 use gateway::{
     edge::Deadline,
     lookup::{
@@ -35,6 +38,10 @@ fn schemas(views: &[u32]) -> SchemaMap {
     let mut schemas = SchemaMap::default();
     views.iter().for_each(|view| schemas.insert(schema(*view)));
     schemas
+}
+
+fn layouts(views: &[u32]) -> Layouts<SchemaMap> {
+    Layouts::of(Arc::new(schemas(views)))
 }
 
 fn layout(view: u32, features: &[u16]) -> Arc<Layout> {
@@ -147,7 +154,7 @@ fn answer(asked: &Asked, is_read: [bool; 2]) -> Answer {
 fn a_request_is_read_as_what_it_asks_for() {
     let asked = asked();
     let bytes = encode_request(&asked, CLUSTER);
-    let taken = decode_request(&bytes, CLUSTER, &schemas(&[1, 2, 3])).unwrap();
+    let taken = decode_request(&bytes, CLUSTER, &layouts(&[1, 2, 3])).unwrap();
     let fetch = &taken.asked.fetch;
     assert_eq!((fetch.project, fetch.revision), (ProjectId(5), Revision(8)));
     assert_eq!(fetch.shards, [ShardId(40), ShardId(60)]);
@@ -189,7 +196,7 @@ fn an_answer_is_read_as_rows_of_the_callers_keys() {
 fn values_of_a_schema_that_the_callee_does_not_know_are_unavailable() {
     let asked = asked();
     let bytes = encode_request(&asked, CLUSTER);
-    let taken = decode_request(&bytes, CLUSTER, &schemas(&[2, 3])).unwrap();
+    let taken = decode_request(&bytes, CLUSTER, &layouts(&[2, 3])).unwrap();
     assert_eq!(taken.is_known, [vec![false, true], vec![true]]);
     let answer = answer(&taken.asked, [true, true]);
     let bytes = encode_answer(&answer, &taken.is_known, CLUSTER);
@@ -229,9 +236,9 @@ fn no_byte_can_be_changed_or_cut_off() {
     let request = encode_request(&asked, CLUSTER);
     let known = [vec![true, true], vec![true]];
     let answer = encode_answer(&answer(&asked, [true, true]), &known, CLUSTER);
-    let schemas = schemas(&[1, 2, 3]);
+    let layouts = layouts(&[1, 2, 3]);
     check_whole(&request, |bytes| {
-        decode_request(bytes, CLUSTER, &schemas).is_ok()
+        decode_request(bytes, CLUSTER, &layouts).is_ok()
     });
     check_whole(&answer, |bytes| {
         decode_answer(bytes, &asked, CLUSTER).is_ok()
@@ -258,14 +265,14 @@ fn bytes_that_are_wrong_under_a_right_checksum_never_panic() {
     let request = encode_request(&asked, CLUSTER);
     let known = [vec![true, true], vec![true]];
     let answer = encode_answer(&answer(&asked, [true, true]), &known, CLUSTER);
-    let schemas = schemas(&[1, 2, 3]);
+    let layouts = layouts(&[1, 2, 3]);
     for bytes in [&request, &answer] {
         for at in HEAD_BYTES..bytes.len() {
             for byte in [0, 1, 0x7f, 0xff] {
                 let mut damaged = bytes.to_vec();
                 damaged[at] = byte;
                 let damaged = sealed(damaged);
-                let _ = decode_request(&damaged, CLUSTER, &schemas);
+                let _ = decode_request(&damaged, CLUSTER, &layouts);
                 if let Ok(Decoded::Rows(read)) = decode_answer(&damaged, &asked, CLUSTER) {
                     assert!(read.part.fits(&asked.fetch), "byte {at}");
                 }

@@ -6,7 +6,9 @@ use crate::{
     peer::{self, Me, Membership, Mesh},
     server::{
         hlc_bound::HlcBound,
+        methods::Call,
         peers::{Groups, Peers},
+        repair::{Repairs, TakenRepairs},
         shards::{
             Board, Driver, Input, Outbox, Pace, Parts, Place, of_store,
             prepare::tests::{catalog, row, set},
@@ -84,6 +86,8 @@ pub struct Node {
     pub store_id: StoreId,
     pub boot: BootId,
     pub alive: Option<Alive>,
+    /// Whether it gives others copies of their damaged rows.
+    pub gives_copies: bool,
     settings: Settings,
     wire: Wire,
     clock: TestClock,
@@ -97,6 +101,7 @@ impl Node {
             store_id: StoreId(id * 10),
             boot: BootId(id * 100),
             alive: None,
+            gives_copies: true,
             settings: settings(segment_bytes),
             wire: wire.of(&address(NodeId(id)).to_string()),
             clock: clock.clone(),
@@ -144,6 +149,12 @@ impl Node {
         let (proposals, proposed) = mpsc::unbounded_channel();
         let place = Blocking::Inline;
         let sending = snapshots::start(Arc::clone(&mesh), &peers, inputs.clone(), ordered, place);
+        if self.gives_copies {
+            let taken = TakenRepairs::new(Arc::clone(&store), place);
+            peers.offer(Call::Repair, Arc::new(taken));
+        }
+        let members = region.members_but(self.id);
+        let repairs = Repairs::new(Arc::clone(&store), Arc::clone(&mesh), members, place);
         let board = Board::default();
         let region_id = RegionId(1);
         let driver = Driver::new(Parts {
@@ -171,6 +182,7 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { drop(peer::serve(listener, me, peers).await) });
         tasks.spawn(sending);
+        tasks.spawn(repairs.run());
         tasks.spawn(run::inline(driver, queue, clock, |_| {}));
         tasks.spawn(run::tick(inputs.clone()));
         tasks.spawn(region.clone().propose_all(proposed));
@@ -253,10 +265,16 @@ impl Node {
         row(&catalog(), "facts", customer, 0, set(&[]))
     }
 
-    /// Flips a bit of a customer's row wherever it lies on the disk.
-    pub fn rot_row(&self, customer: i64) {
-        let row = self.row_of(customer);
-        let record = &self.rows()[&row.hash.with_view(row.view)];
+    /// Flips a bit of each of some customers' rows wherever they lie on the disk.
+    pub fn rot_rows(&self, customers: &[i64]) {
+        let rows = self.rows();
+        for customer in customers {
+            let row = self.row_of(*customer);
+            self.rot(&rows[&row.hash.with_view(row.view)]);
+        }
+    }
+
+    fn rot(&self, record: &[u8]) {
         for (name, size) in self.disk.files() {
             let mut bytes = vec![0; size as usize];
             let file = self.disk.open(&name).unwrap();
@@ -268,6 +286,12 @@ impl Node {
                 self.disk.flip_bit(&name, at as u64 + 60, 0);
             }
         }
+    }
+
+    /// Whether its shard was brought by a snapshot, and not by its log alone.
+    pub fn began_from_a_snapshot(&self) -> bool {
+        let files = self.disk.files();
+        files.iter().any(|(name, _)| name.ends_with(".carried"))
     }
 
     /// Has the store do all its upkeep.

@@ -2,7 +2,10 @@
 //! all nodes.
 
 use super::node::SHARD;
-use crate::server::shards::{Input, Proposed};
+use crate::server::{
+    repair::Members,
+    shards::{Input, Proposed},
+};
 use parking_lot::Mutex;
 use proto::id::{BootId, Epoch, Incarnation, NodeId, Revision};
 use replication::{Configuration, Fence, Member, Primary, Proposal};
@@ -47,6 +50,16 @@ impl Region {
 
     pub fn configuration(&self) -> Configuration {
         self.0.lock().configuration.clone()
+    }
+
+    /// The nodes in sync besides `me`, whenever they are asked for.
+    pub fn members_but(&self, me: NodeId) -> Members {
+        let region = self.clone();
+        Arc::new(move |_| {
+            let in_sync = region.configuration().in_sync.into_iter();
+            let nodes = in_sync.map(|member| member.node);
+            nodes.filter(|node| *node != me).collect()
+        })
     }
 
     /// `node` hears of the configuration from now on.

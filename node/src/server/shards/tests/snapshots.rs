@@ -164,15 +164,23 @@ async fn a_primary_whose_log_rotted_does_not_lead_again_before_it_was_brought_up
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backup_that_cannot_read_a_row_gets_all_rows_anew() {
-    let world = two_copies().await;
+async fn a_backup_that_cannot_read_a_row_gets_all_rows_anew_where_nobody_gives_a_copy() {
+    let mut world = two_copies().await;
+    world.nodes[0].crash();
+    world.nodes[0].gives_copies = false;
+    world.start(0).await;
+    world.promote(0).await;
+    world.write_all(100).await;
+    world.settle().await;
     world.nodes[1].keep();
     let before = world.nodes[1].rows();
-    world.nodes[1].rot_row(7);
+    world.nodes[1].rot_rows(&[7]);
     assert_eq!(world.nodes[1].read(7), RowState::Damaged);
+    sleep(Duration::from_secs(15)).await;
     world.settle().await;
     assert_eq!(world.nodes[1].read(7), RowState::Found);
     assert_eq!(world.nodes[1].rows(), before);
+    assert!(world.nodes[1].began_from_a_snapshot());
 }
 
 #[tokio::test(start_paused = true)]
