@@ -18,7 +18,7 @@ use proto::{
     record::RecordView,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     io,
     sync::{Arc, atomic::Ordering},
 };
@@ -66,6 +66,9 @@ pub enum RepairError {
     #[error("writing the copy failed: {0}; retry")]
     Disk(#[from] io::Error),
 }
+
+/// An index entry, and the segment that it points at.
+type Pinned = (IndexEntry, Arc<Body>);
 
 /// Rows of segments as their hint files note them, each part read once.
 type Noted = BTreeMap<(Slot, ShardId), Vec<HintRow>>;
@@ -214,11 +217,7 @@ impl Store {
     }
 
     /// What lies where the index points to.
-    fn records_at(
-        &self,
-        shard: ShardId,
-        hash: u64,
-    ) -> Vec<((IndexEntry, Arc<Body>), io::Result<Vec<u8>>)> {
+    fn records_at(&self, shard: ShardId, hash: u64) -> Vec<(Pinned, io::Result<Vec<u8>>)> {
         let Some(shard) = self.shard(shard) else {
             return Vec::new();
         };
@@ -231,7 +230,7 @@ impl Store {
                 .map(pinned)
                 .collect::<Vec<_>>()
         };
-        let read = |(entry, body): (IndexEntry, Arc<Body>)| {
+        let read = |(entry, body): Pinned| {
             let mut bytes = vec![0; entry.place.length()];
             let file = body.segment.file();
             let read = file.and_then(|file| file.read_at(entry.place.offset(), &mut bytes));
@@ -262,11 +261,12 @@ impl Store {
         else {
             return Ok(None);
         };
-        let key = (body.slot, shard);
-        if !noted.contains_key(&key) {
-            let rows = hint.rows(part, body.slot, &mut self.views.write())?;
-            noted.insert(key, rows);
-        }
-        Ok(noted[&key].iter().find(|row| row.place == place).copied())
+        let rows = match noted.entry((body.slot, shard)) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(none) => {
+                none.insert(hint.rows(part, body.slot, &mut self.views.write())?)
+            }
+        };
+        Ok(rows.iter().find(|row| row.place == place).copied())
     }
 }
