@@ -8,12 +8,15 @@ mod status;
 pub use status::to_status;
 
 use crate::{
-    Gateway,
+    Clients, Gateway, Readiness,
     access::{AccessLayer, Guard},
 };
 use proto::limits::MESSAGE_BYTES;
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
 use tokio_stream::Stream;
 use tonic::{
     service::{Routes, RoutesBuilder},
@@ -43,8 +46,19 @@ pub fn routes(gateway: &Arc<Gateway>) -> Routes {
         .add_service(features)
         .add_service(registry)
         .add_service(tonic_health::pb::health_server::HealthServer::new(
-            health::Health::new(gateway.readiness()),
+            health::Health::new(gateway.readiness(), gateway.clients()),
         ));
+    add_reflection(&mut routes);
+    routes.routes()
+}
+
+/// What a process answers that does not belong to a cluster yet: that it does not serve.
+#[must_use]
+pub fn waiting_routes(readiness: &watch::Receiver<Readiness>) -> Routes {
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(tonic_health::pb::health_server::HealthServer::new(
+        health::Health::new(readiness, Clients::Served),
+    ));
     add_reflection(&mut routes);
     routes.routes()
 }

@@ -20,7 +20,7 @@ mod metrics;
 pub mod registry;
 mod service;
 
-pub use service::{Gateway, Parts, Readiness, Settings};
+pub use service::{Clients, Gateway, Parts, Readiness, Settings};
 
 pub mod grpc;
 pub mod http;

@@ -34,9 +34,33 @@ impl Readiness {
     }
 }
 
-/// Numbers that a user tunes.
+/// Whether clients' lookups and writes are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// They are.
+    Served,
+    /// They are sent elsewhere: the process has another role. Definitions and administration are not.
+    SentElsewhere,
+}
+
+impl Clients {
+    /// Fails where lookups and writes are not taken.
+    pub fn check(self) -> Result<(), Failure> {
+        match self {
+            Self::Served => Ok(()),
+            Self::SentElsewhere => Err(Failure::new(
+                Reason::NotAGateway,
+                "this process does not have the role gateway (node.roles in its settings); send lookups and writes to one that has: `atoll status` names them",
+            )),
+        }
+    }
+}
+
+/// What a user chooses.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// Whether clients' lookups and writes are taken.
+    pub clients: Clients,
     /// How long a call without a deadline may take.
     pub default_deadline: Duration,
 }
@@ -44,6 +68,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            clients: Clients::Served,
             default_deadline: Duration::from_secs(5),
         }
     }
@@ -71,7 +96,7 @@ pub struct Parts {
     pub readiness: watch::Receiver<Readiness>,
     /// The process's metrics, before the gateway registers its own.
     pub metrics: prometheus_client::registry::Registry,
-    /// Numbers.
+    /// What the user chose.
     pub settings: Settings,
 }
 
@@ -163,6 +188,18 @@ impl Gateway {
         crate::metrics::text(&self.all_metrics)
     }
 
+    /// Whether clients' lookups and writes are taken.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        self.settings.clients
+    }
+
+    /// The newest definitions, where clients are served.
+    fn serving(&self) -> Result<Arc<Catalog>, Failure> {
+        self.settings.clients.check()?;
+        self.catalogs.current()
+    }
+
     /// Answers a lookup.
     pub async fn lookup(
         &self,
@@ -172,7 +209,7 @@ impl Gateway {
     ) -> Result<twin::LookupResponse, Failure> {
         caller.may(Right::Read, &request.project)?;
         let started = self.clock.monotonic_micros();
-        let answer = match self.catalogs.current() {
+        let answer = match self.serving() {
             Ok(catalog) => {
                 self.lookups
                     .lookup(&catalog, request, self.deadline(timeout))
@@ -203,7 +240,7 @@ impl Gateway {
     ) -> Result<twin::WriteResponse, Failure> {
         caller.may(Right::Write, &request.project)?;
         let started = self.clock.monotonic_micros();
-        let answer = match self.catalogs.current() {
+        let answer = match self.serving() {
             Ok(catalog) => {
                 self.writes
                     .write(&catalog, request, set_aside, self.deadline(timeout))
@@ -225,7 +262,7 @@ impl Gateway {
     ) -> Result<twin::WriteResponse, Failure> {
         caller.may(Right::Write, &request.project)?;
         let started = self.clock.monotonic_micros();
-        let answer = match self.catalogs.current() {
+        let answer = match self.serving() {
             Ok(catalog) => {
                 self.writes
                     .delete(&catalog, request, set_aside, self.deadline(timeout))

@@ -21,5 +21,6 @@ mod single_node {
     mod reflection;
     mod refused_starts;
     mod registry;
+    mod roles;
     mod ttl;
 }

@@ -119,6 +119,8 @@ reasons! {
     InvalidRequest = 17, "INVALID_REQUEST", InvalidArgument, 400, Correct;
     /// The definition files contradict themselves or the rules of definitions.
     InvalidDefinition = 18, "INVALID_DEFINITION", InvalidArgument, 400, Correct;
+    /// The request id was given to other rows before.
+    RequestIdReused = 24, "REQUEST_ID_REUSED", InvalidArgument, 400, Correct;
     /// No answer as fresh as asked for by the deadline.
     Stale = 20, "STALE", Aborted, 409, RetryElsewhere;
     /// The registry moved on since the revision the caller expected.
@@ -131,6 +133,8 @@ reasons! {
     NotHeldHere = 32, "NOT_HELD_HERE", FailedPrecondition, 412, RetryElsewhere;
     /// The request id is older than the window in which repeats are known, or from the future.
     RequestIdExpired = 33, "REQUEST_ID_EXPIRED", FailedPrecondition, 412, Correct;
+    /// The process does not have the role gateway.
+    NotAGateway = 36, "NOT_A_GATEWAY", FailedPrecondition, 412, RetryElsewhere;
     /// The store is nearly full: writes are refused, reads go on.
     NearlyFull = 40, "NEARLY_FULL", ResourceExhausted, 429, Retry;
     /// Too much work is queued.

@@ -2,6 +2,7 @@
 
 use crate::{
     codec::{Malformed, Reader},
+    id::Revision,
     limits::{REJECTION_MESSAGE_BYTES, REQUEST_ID_WINDOW},
     reason::{Reason, Refusal},
 };
@@ -155,6 +156,43 @@ pub struct WriteOutcome {
     pub superseded: u32,
     /// Rows that were not taken.
     pub rejected: Vec<Rejection>,
+}
+
+/// What a piece of a request was made of, by which a repeat is told from another request that was given
+/// the same id. It stands behind the outcome in the entry's extras; entries of earlier releases have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// The revision of the registry that the gateway grouped and typed the rows under. Under another one
+    /// the rows of an honest repeat may be grouped and typed differently.
+    pub revision: Revision,
+    /// Of the rows as the gateway sent them, but for their event times: those that a writer leaves out
+    /// are the gateway's clock, and differ each time.
+    pub digest: u64,
+}
+
+impl Sent {
+    /// Bytes of the stored form.
+    pub const BYTES: usize = 16;
+
+    /// Whether what was sent `first` under the same id is certainly something else.
+    #[must_use]
+    pub fn contradicts(self, first: Option<Self>) -> bool {
+        first.is_some_and(|first| first.revision == self.revision && first.digest != self.digest)
+    }
+
+    /// The stored form.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        out.extend(self.revision.0.to_le_bytes());
+        out.extend(self.digest.to_le_bytes());
+    }
+
+    /// Reads the stored form.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            revision: Revision(reader.u64()?),
+            digest: reader.u64()?,
+        })
+    }
 }
 
 impl Rejection {

@@ -19,7 +19,7 @@ use proto::{
     id::{BootId, Epoch, Incarnation, NodeId, Position, Revision, StoreId},
 };
 
-/// The version that both formats begin with.
+/// The version that messages begin with.
 const VERSION: u8 = 1;
 
 fn check_version(reader: &mut Reader<'_>) -> Result<(), Malformed> {

@@ -5,7 +5,7 @@ use proto::{
     codec::{Malformed, Reader},
     entry::{EntryBuilder, EntryHeader, EntryKind, EntryView},
     id::{Epoch, Position},
-    request::WriteOutcome,
+    request::{Sent, WriteOutcome},
 };
 
 /// A place in a shard's log. Two logs that hold the same mark are equal up to it.
@@ -83,5 +83,17 @@ impl Entry {
         }
         let view = EntryView::parse(&self.bytes).ok()?;
         WriteOutcome::decode(&mut Reader::new(view.extras(), "write outcome")).ok()
+    }
+
+    /// What its request was made of, where an entry that carries one out says so.
+    #[must_use]
+    pub fn sent(&self) -> Option<Sent> {
+        if self.header.kind != EntryKind::Rows {
+            return None;
+        }
+        let view = EntryView::parse(&self.bytes).ok()?;
+        let mut reader = Reader::new(view.extras(), "what was sent");
+        WriteOutcome::decode(&mut reader).ok()?;
+        Sent::decode(&mut reader).ok()
     }
 }

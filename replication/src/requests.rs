@@ -9,7 +9,7 @@ use proto::{
     hlc::Hlc,
     id::{Incarnation, PlacementId, Position, Sequence},
     limits::MAX_CLOCK_OFFSET,
-    request::{RequestId, RequestPart, WriteOutcome},
+    request::{RequestId, RequestPart, Sent, WriteOutcome},
 };
 use std::collections::BTreeMap;
 
@@ -31,6 +31,8 @@ pub struct Written {
     pub hlc: Hlc,
     /// What became of the rows.
     pub outcome: WriteOutcome,
+    /// What they were made of; none where that is not known, or no business of who holds this.
+    pub sent: Option<Sent>,
 }
 
 impl Written {
@@ -45,6 +47,7 @@ impl Written {
             sequence: header.sequence,
             hlc: header.hlc,
             outcome,
+            sent: entry.sent(),
         })
     }
 }

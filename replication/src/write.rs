@@ -8,7 +8,7 @@ use proto::{
     limits::{ENTRY_BYTES, ROWS_PER_ENTRY},
     reason::Reason,
     record::Encoded,
-    request::{Rejection, RequestId, RequestPart, WriteOutcome},
+    request::{Rejection, RequestId, RequestPart, Sent, WriteOutcome},
 };
 use smallvec::SmallVec;
 
@@ -36,6 +36,8 @@ pub struct Write {
     pub rows: Vec<PreparedRow>,
     /// What becomes of them once committed.
     pub outcome: WriteOutcome,
+    /// What they were made of.
+    pub sent: Sent,
     /// The largest stamp under which the rows are still admitted (`max_late`). Admission is judged
     /// against the stamp, and the stamp is given here.
     pub stamp_at_most: Hlc,
@@ -60,7 +62,7 @@ pub struct Room {
 impl Default for Room {
     fn default() -> Self {
         Self {
-            bytes: ENTRY_BYTES - AROUND_ROWS_BYTES - WriteOutcome::HEAD_BYTES,
+            bytes: ENTRY_BYTES - AROUND_ROWS_BYTES - WriteOutcome::HEAD_BYTES - Sent::BYTES,
             records: ROWS_PER_ENTRY,
         }
     }
@@ -161,6 +163,14 @@ pub enum Refused {
     /// The id's age is outside the window in which repeats are known.
     #[error("the request id was not issued within the last ten minutes; make a new one")]
     RequestIdExpired,
+    /// The id was given to other rows: the first answer would not be about these.
+    #[error(
+        "request id {request} was used for other rows already, so these were not written; make a new id for each request, and repeat one only with the rows it was made for"
+    )]
+    RequestIdReused {
+        /// The id.
+        request: RequestId,
+    },
     /// The part does not fit an entry.
     #[error("the rows take {bytes} bytes, more than an entry holds; split the request")]
     TooLarge {
@@ -179,6 +189,7 @@ impl Refused {
             Self::UnderReplicated { .. } => Reason::UnderReplicated,
             Self::Overloaded { .. } => Reason::Overloaded,
             Self::RequestIdExpired => Reason::RequestIdExpired,
+            Self::RequestIdReused { .. } => Reason::RequestIdReused,
             Self::TooLarge { .. } => Reason::TooLarge,
         }
     }

@@ -1,6 +1,6 @@
 //! `grpc.health.v1`: serving exactly while the process may take traffic.
 
-use crate::Readiness;
+use crate::{Clients, Readiness};
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
@@ -12,7 +12,7 @@ use tonic_health::pb::{
 /// Names that may be asked for; the empty one is the whole server.
 const SERVICES: [&str; 4] = [
     "",
-    "atoll.v1.FeatureService",
+    FEATURES,
     "atoll.v1.RegistryService",
     "atoll.v1.AdminService",
 ];
@@ -20,24 +20,47 @@ const SERVICES: [&str; 4] = [
 /// The service.
 pub struct Health {
     readiness: watch::Receiver<Readiness>,
+    clients: Clients,
 }
 
 impl Health {
-    /// Follows `readiness`.
-    pub fn new(readiness: &watch::Receiver<Readiness>) -> Self {
+    /// Follows `readiness`; features are never served where `clients` are sent elsewhere.
+    pub fn new(readiness: &watch::Receiver<Readiness>, clients: Clients) -> Self {
         Self {
             readiness: readiness.clone(),
+            clients,
         }
     }
 }
 
-fn answer(readiness: &Readiness) -> HealthCheckResponse {
-    let status = match readiness {
-        Readiness::Ready => ServingStatus::Serving,
-        Readiness::NotReady(_) => ServingStatus::NotServing,
+/// The service that only gateways serve.
+const FEATURES: &str = "atoll.v1.FeatureService";
+
+fn answer(readiness: &Readiness, is_served: Served) -> HealthCheckResponse {
+    let status = match (readiness, is_served) {
+        (Readiness::Ready, Served::Here) => ServingStatus::Serving,
+        (Readiness::Ready, Served::Elsewhere) | (Readiness::NotReady(_), _) => {
+            ServingStatus::NotServing
+        }
     };
     HealthCheckResponse {
         status: status.into(),
+    }
+}
+
+/// Where a service is served.
+#[derive(Clone, Copy)]
+enum Served {
+    Here,
+    Elsewhere,
+}
+
+impl Health {
+    fn served(&self, service: &str) -> Served {
+        match self.clients {
+            Clients::SentElsewhere if service == FEATURES => Served::Elsewhere,
+            Clients::SentElsewhere | Clients::Served => Served::Here,
+        }
     }
 }
 
@@ -53,7 +76,8 @@ impl health_server::Health for Health {
                 "there is no service {service:?}"
             )));
         }
-        Ok(Response::new(answer(&self.readiness.borrow())))
+        let served = self.served(service);
+        Ok(Response::new(answer(&self.readiness.borrow(), served)))
     }
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
@@ -62,12 +86,18 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let known = SERVICES.contains(&request.get_ref().service.as_str());
+        let service = request.get_ref().service.as_str();
+        let (known, served) = (SERVICES.contains(&service), self.served(service));
         let unknown = HealthCheckResponse {
             status: ServingStatus::ServiceUnknown.into(),
         };
-        let answers = WatchStream::new(self.readiness.clone())
-            .map(move |readiness| Ok(if known { answer(&readiness) } else { unknown }));
+        let answers = WatchStream::new(self.readiness.clone()).map(move |readiness| {
+            Ok(if known {
+                answer(&readiness, served)
+            } else {
+                unknown
+            })
+        });
         Ok(Response::new(answers.boxed()))
     }
 }

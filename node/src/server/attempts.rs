@@ -101,6 +101,7 @@ mod tests {
             sequence: Sequence(3),
             hlc: Hlc(9),
             outcome: WriteOutcome::default(),
+            sent: None,
         };
         PartAnswer::Written { written, copies: 2 }
     }

@@ -70,12 +70,12 @@ pub struct Parts {
 
 type Told = watch::Sender<Arc<BTreeMap<NodeId, Heard>>>;
 
-/// Listens, and gossips until the node stops.
-pub async fn start(parts: Parts, background: &mut Background) -> io::Result<Liveness> {
-    let socket = parts.datagrams.open(parts.listen).await?;
+/// Gossips over `socket` until the node stops.
+#[must_use]
+pub fn start(parts: Parts, socket: Box<dyn Socket>, background: &mut Background) -> Liveness {
     let (told, heard) = watch::channel(Arc::default());
     background.spawn(parts.keep(socket, told));
-    Ok(Liveness::follow(heard))
+    Liveness::follow(heard)
 }
 
 impl Parts {

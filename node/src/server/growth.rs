@@ -12,7 +12,7 @@ use raft::{
     group::Peer,
     placement::{
         Placement,
-        voters::{Candidate, choose},
+        voters::{Candidate, choose, has_successor},
     },
     registry::Registry,
 };
@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1_000);
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
 /// A voter that is silent for this long may be replaced.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
+/// The same where another node stands in for it: two probes went unanswered.
+const SUCCEEDED_AFTER: Duration = Duration::from_secs(3);
 
 /// See the module.
 pub struct Growth {
@@ -61,9 +63,12 @@ impl Growth {
             let reached = self.reach(&candidates).await;
             let now = Instant::now();
             heard.extend(reached.iter().map(|node| (*node, now)));
+            let placement = self.regional.newest();
             let given_up = |node: &&NodeId| {
                 let last = heard.get(node).copied().unwrap_or(since).max(since);
-                now - last >= GIVEN_UP_AFTER
+                let is_succeeded =
+                    || has_successor(&placement, **node, |other| reached.contains(&other));
+                now - last >= GIVEN_UP_AFTER || (now - last >= SUCCEEDED_AFTER && is_succeeded())
             };
             let silent = status.voters.iter().filter(given_up).copied().collect();
             self.grow(&candidates, &reached, &status.voters, &silent)

@@ -1,15 +1,20 @@
 //! A component's listener as the gRPC and HTTP servers take one.
 
 use crate::components::{Connection, Listener};
+use async_trait::async_trait;
 use futures::{Stream, stream};
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Mutex,
+};
 use tonic::transport::server::Connected;
 
 /// What a listener that failed waits before it goes on: descriptors may have run out.
@@ -60,6 +65,41 @@ impl AsyncWrite for Accepted {
 
     fn is_write_vectored(&self) -> bool {
         self.0.is_write_vectored()
+    }
+}
+
+/// A listener that outlives the server which accepts from it: the next one goes on where it ended, and
+/// nobody else gets the port in between. Clones are one listener.
+#[derive(Clone)]
+pub struct Kept {
+    listener: Arc<Mutex<Box<dyn Listener>>>,
+    address: SocketAddr,
+}
+
+impl Kept {
+    /// Keeps a listener.
+    pub fn new(listener: Box<dyn Listener>) -> io::Result<Self> {
+        Ok(Self {
+            address: listener.address()?,
+            listener: Arc::new(Mutex::new(listener)),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+#[async_trait]
+impl Listener for Kept {
+    async fn accept(&mut self) -> io::Result<(Box<dyn Connection>, SocketAddr)> {
+        self.listener.lock().await.accept().await
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
     }
 }
 

@@ -3,6 +3,7 @@
 mod admit;
 mod batches;
 mod board;
+mod digest;
 mod driver;
 mod effects;
 mod holds;

@@ -3,6 +3,7 @@
 mod edge;
 mod files;
 mod held;
+mod listening;
 mod liveness;
 mod peering;
 mod waiting;
@@ -86,13 +87,21 @@ async fn run(
     let own = (&settings, &components);
     let mut background = Background::default();
     let (home, files) = files::open(&settings, &components)?;
-    let peering = peering::connect(&settings, &components, &*home, &mut background).await?;
+    let listening = listening::listen(&settings, &components).await?;
+    let waiting = Waiting::start(&listening, &components);
+    let listening::Listening {
+        grpc,
+        http,
+        peer,
+        gossip,
+    } = listening;
+    let peering = peering::connect(&components, &*home, peer, &mut background);
     let groups = metadata(
         own,
         founding.as_ref(),
         &files,
         &*home,
-        &peering,
+        (&peering, waiting),
         &mut background,
     )
     .await?;
@@ -106,7 +115,7 @@ async fn run(
     peering.offer_writes(&global, &components);
     let positions = peering.offer_positions();
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
-    let liveness = liveness::follow(own, (me, cluster), &held, &mut background).await?;
+    let liveness = liveness::follow(own, (me, cluster), &held, gossip, &mut background);
     let around = (&held.mesh, &groups);
     peering::grow(&settings, around, liveness.clone(), &mut background);
     let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
@@ -132,7 +141,7 @@ async fn run(
         positions,
         trail,
     };
-    let (grpc, http) = edge.serve(&gateway, admin, &mut background).await?;
+    let (grpc, http) = edge.serve((grpc, http), &gateway, admin, &mut background);
     Ok(Running {
         grpc,
         http,
@@ -153,10 +162,9 @@ async fn metadata(
     founding: Option<&ClusterSettings>,
     files: &files::Files,
     home: &dyn Home,
-    peering: &peering::Peering,
+    (peering, waiting): (&peering::Peering, Waiting),
     background: &mut Background,
 ) -> Result<metadata::Metadata, StartError> {
-    let waiting = Waiting::start(settings, components).await?;
     let mut asked = peering.take_inits();
     let start = metadata::Start {
         settings,

@@ -212,7 +212,7 @@ impl Writer for Writes {
         let token = if token.is_empty() {
             Bytes::new()
         } else {
-            token.encode(self.cluster).unwrap_or_default().into()
+            token.encode(self.cluster).into()
         };
         Written {
             parts,

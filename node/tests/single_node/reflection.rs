@@ -30,33 +30,42 @@ pub struct Client {
     runtime: Runtime,
     channel: Channel,
     pool: DescriptorPool,
+    service: &'static str,
 }
 
 impl Client {
     /// Connects, and learns the schema of the features' service.
     pub fn of(node: &Node) -> Self {
+        Self::at(node.grpc(), SERVICE)
+    }
+
+    /// The same of another service, at a port.
+    pub fn at(port: u16, service: &'static str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{}", node.grpc())).unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
         let (channel, pool) = runtime.block_on(async {
             let channel = endpoint.connect().await.unwrap();
-            let pool = learn(&channel).await;
+            let pool = learn(&channel, service).await;
             (channel, pool)
         });
         Self {
             runtime,
             channel,
             pool,
+            service,
         }
     }
 
     /// Calls a method with a message of the named fields.
     pub fn call(&self, method: &str, request: &Json) -> Result<DynamicMessage, Status> {
-        let service = self.pool.get_service_by_name(SERVICE).unwrap();
+        let service = self.pool.get_service_by_name(self.service).unwrap();
         let method = service
             .methods()
             .find(|known| known.name() == method)
             .unwrap();
-        let path: PathAndQuery = format!("/{SERVICE}/{}", method.name()).parse().unwrap();
+        let path: PathAndQuery = format!("/{}/{}", self.service, method.name())
+            .parse()
+            .unwrap();
         let request = messages::message(method.input(), request);
         let mut client = Grpc::new(self.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES)
@@ -108,20 +117,17 @@ impl Client {
 }
 
 /// The descriptors of the service, file by file, each with what it imports.
-async fn learn(channel: &Channel) -> DescriptorPool {
+async fn learn(channel: &Channel, name: &str) -> DescriptorPool {
     let services = ask(channel, MessageRequest::ListServices(String::new())).await;
     let MessageResponse::ListServicesResponse(services) = services else {
         panic!("{services:?}")
     };
     assert!(
-        services
-            .service
-            .iter()
-            .any(|service| service.name == SERVICE),
+        services.service.iter().any(|service| service.name == name),
         "{services:?}"
     );
     let mut files: Vec<FileDescriptorProto> = Vec::new();
-    let mut wanted = vec![MessageRequest::FileContainingSymbol(SERVICE.to_owned())];
+    let mut wanted = vec![MessageRequest::FileContainingSymbol(name.to_owned())];
     while let Some(request) = wanted.pop() {
         let answer = ask(channel, request).await;
         let MessageResponse::FileDescriptorResponse(found) = answer else {

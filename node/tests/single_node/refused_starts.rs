@@ -4,7 +4,7 @@ use super::process::{Node, Process, Said, atoll, free_ports, serve_command, wait
 use serde_json::json;
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     path::Path,
     process::Stdio,
 };
@@ -54,12 +54,16 @@ fn refused_start(data_dir: &Path, port: u16) -> Said {
 fn a_port_in_use_is_named_and_the_data_stays_as_it_was() {
     let mut node = node_with_a_row();
     node.terminate();
-    for place in 0..3 {
+    for (place, key) in (0..).zip(["listen.grpc", "listen.http", "listen.peer"]) {
         let port = free_ports();
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port + place)).unwrap();
         let address = taken.local_addr().unwrap().to_string();
-        refused_start(&node.data_dir(), port).failed(1, &["listen", &address, "--port"]);
+        refused_start(&node.data_dir(), port).failed(1, &[key, &address, "--port"]);
     }
+    let port = free_ports();
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 4)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused_start(&node.data_dir(), port).failed(1, &["listen.gossip", &address, "--port"]);
     node.restart();
     check_row(&node);
 }

@@ -3,8 +3,29 @@
 //! One function for both groups: a place is a zone for the regional group, a region for the global
 //! one. Two voters lose quorum when either fails, so a group goes from one to three.
 
+use super::state::Placement;
 use proto::id::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether another node than `node` that may vote has its name and `answers`. An empty directory is a new
+/// node under the old name, so such a one stands in for a voter that is silent: that one's disk is
+/// gone, and its vote with it, or somebody took its place on purpose.
+pub fn has_successor(
+    placement: &Placement,
+    node: NodeId,
+    answers: impl Fn(NodeId) -> bool,
+) -> bool {
+    let Some(silent) = placement.members.get(&node) else {
+        return false;
+    };
+    placement.members.values().any(|member| {
+        member.node != node
+            && member.name == silent.name
+            && member.voter
+            && !member.draining
+            && answers(member.node)
+    })
+}
 
 /// A node that may vote.
 #[derive(Debug, Clone, PartialEq, Eq)]

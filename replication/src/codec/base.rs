@@ -1,6 +1,8 @@
 //! The state of a shard at its commit point, as snapshots and segments carry it.
+//!
+//! Version 2 says of each request what it was made of; version 1, which is read too, does not.
 
-use super::{VERSION, check_version, mark, put_mark};
+use super::{mark, put_mark};
 use crate::{
     base::Base,
     requests::{RequestTable, Written},
@@ -10,8 +12,11 @@ use proto::{
     codec::{Malformed, Reader},
     hlc::Hlc,
     id::{Incarnation, PlacementId, Position, Sequence},
-    request::{RequestId, RequestPart, WriteOutcome},
+    request::{RequestId, RequestPart, Sent, WriteOutcome},
 };
+
+/// The version that is written, and the newest that is read.
+const VERSION: u8 = 2;
 
 /// The bytes of a shard's state.
 #[must_use]
@@ -50,19 +55,26 @@ fn put_written(out: &mut Vec<u8>, written: &Written) {
     out.extend(written.sequence.0.to_le_bytes());
     out.extend(written.hlc.0.to_le_bytes());
     written.outcome.encode(out);
+    out.push(u8::from(written.sent.is_some()));
+    if let Some(sent) = written.sent {
+        sent.encode(out);
+    }
 }
 
 /// Reads a shard's state.
 pub fn decode_base(bytes: &[u8]) -> Result<Base, Malformed> {
     let reader = &mut Reader::new(bytes, "shard state");
-    check_version(reader)?;
+    let version = reader.u8()?;
+    if !(1..=VERSION).contains(&version) {
+        return Err(reader.malformed("its version is not known here; update this node"));
+    }
     let base = Base {
         committed: mark(reader)?,
         incarnation: Incarnation(reader.u32()?),
         hlc: Hlc(reader.u64()?),
         serves_from: Position(reader.u64()?),
         heads: heads(reader)?,
-        requests: requests(reader)?,
+        requests: requests(reader, version)?,
     };
     reader.finish()?;
     Ok(base)
@@ -86,7 +98,7 @@ fn heads(reader: &mut Reader<'_>) -> Result<Heads, Malformed> {
     Ok(heads)
 }
 
-fn requests(reader: &mut Reader<'_>) -> Result<RequestTable, Malformed> {
+fn requests(reader: &mut Reader<'_>, version: u8) -> Result<RequestTable, Malformed> {
     let mut requests = RequestTable::default();
     for _ in 0..reader.u32()? {
         let request = RequestId::from_stored(reader.array()?);
@@ -98,6 +110,11 @@ fn requests(reader: &mut Reader<'_>) -> Result<RequestTable, Malformed> {
             sequence: Sequence(reader.u64()?),
             hlc: Hlc(reader.u64()?),
             outcome: WriteOutcome::decode(reader)?,
+            sent: if version > 1 && reader.u8()? > 0 {
+                Some(Sent::decode(reader)?)
+            } else {
+                None
+            },
         };
         requests.restore((request, part), written);
     }

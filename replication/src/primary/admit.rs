@@ -37,6 +37,7 @@ impl Primary {
         }
         let mut extras = Vec::new();
         write.outcome.encode(&mut extras);
+        write.sent.encode(&mut extras);
         if let Err(refused) = self.admit(core, ctx, &write, extras.len()) {
             let answer = Answer::Refused(refused);
             effects.push(Effect::Reply { to, answer });
@@ -45,18 +46,28 @@ impl Primary {
         self.append_write(core, ctx, write, &extras, effects)
     }
 
-    /// A repeated request gets the first answer, once its original is committed.
+    /// A repeated request gets the first answer, once its original is committed. Other rows under the
+    /// same id do not.
     fn repeat(&mut self, core: &Core, write: &Write, effects: &mut Vec<Effect>) -> bool {
         let key = (write.request, write.part);
         let to = write.reply_to;
         if let Some(written) = core.log.answer(&key) {
-            let answer = Answer::Written(written.clone());
+            let answer = if write.sent.contradicts(written.sent) {
+                reused(write)
+            } else {
+                Answer::Written(written.clone())
+            };
             effects.push(Effect::Reply { to, answer });
             return true;
         }
         let Some(original) = core.log.pending(&key) else {
             return false;
         };
+        if write.sent.contradicts(original.sent()) {
+            let answer = reused(write);
+            effects.push(Effect::Reply { to, answer });
+            return true;
+        }
         if core.planted.has(Bug::DuplicateAnsweredBeforeCommit)
             && let Some(written) = Written::of(original)
         {
@@ -187,6 +198,11 @@ fn push_row(builder: &mut EntryBuilder, row: PreparedRow, stamp: Hlc, header: &E
         record::seal(&mut encoded.bytes, header.position);
         builder.push(&encoded.bytes);
     }
+}
+
+fn reused(write: &Write) -> Answer {
+    let request = write.request;
+    Answer::Refused(Refused::RequestIdReused { request })
 }
 
 fn record_count(write: &Write) -> usize {

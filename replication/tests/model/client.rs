@@ -8,9 +8,9 @@ use crate::{
 use bytes::Bytes;
 use proto::{
     hlc::Hlc,
-    id::{FeatureId, PlacementId, RegionId, SchemaVersion, ViewId},
+    id::{FeatureId, PlacementId, RegionId, Revision, SchemaVersion, ViewId},
     record::{Encoded, RecordKind, UNSTAMPED, encode},
-    request::{RequestId, RequestPart, WriteOutcome},
+    request::{RequestId, RequestPart, Sent, WriteOutcome},
     row::{Cell, Content, Row},
     schema::{Column, RowSchema},
     time::EventTime,
@@ -127,6 +127,10 @@ impl World {
             outcome: WriteOutcome {
                 accepted: request.rows,
                 ..WriteOutcome::default()
+            },
+            sent: Sent {
+                revision: Revision(1),
+                digest: number as u64,
             },
             stamp_at_most: Hlc(u64::MAX),
         }

@@ -115,3 +115,21 @@ fn a_shards_state_reads_back_with_its_requests_and_lineage() {
         assert!(decode_base(&bytes[..end]).is_err(), "at {end}");
     }
 }
+
+#[test]
+fn a_shards_state_of_an_earlier_release_is_read() {
+    let base = Base {
+        serves_from: Position(3),
+        ..Base::default()
+    };
+    let mut bytes = encode_base(&base);
+    assert_eq!(bytes[0], 2);
+    bytes[0] = 1;
+    assert_eq!(
+        decode_base(&bytes),
+        Ok(base),
+        "without requests they are alike"
+    );
+    bytes[0] = 3;
+    assert!(decode_base(&bytes).is_err());
+}

@@ -9,7 +9,7 @@ use proto::{
         ShardId, StoreId,
     },
     record::Encoded,
-    request::{RequestId, RequestPart, WriteOutcome},
+    request::{RequestId, RequestPart, Sent, WriteOutcome},
 };
 use replication::{
     Budget, Configuration, Context, Effect, Entry, Event, Fence, Identity, Mark, Member, Message,
@@ -299,7 +299,16 @@ pub fn write(epoch: u32, request: RequestId, rows: usize, to: u64) -> Write {
             accepted: rows as u32,
             ..WriteOutcome::default()
         },
+        sent: sent(1, rows as u64),
         stamp_at_most: Hlc(u64::MAX),
+    }
+}
+
+/// Rows of that digest, planned under that revision.
+pub fn sent(revision: u64, digest: u64) -> Sent {
+    Sent {
+        revision: Revision(revision),
+        digest,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Admission, stamps, sequences, repeats and refusals.
 
 use super::harness::{
-    Bench, PLACEMENT, WALL, answers, appended, configuration, id, member, padded_row, write,
+    Bench, PLACEMENT, WALL, answers, appended, configuration, id, member, padded_row, sent, write,
 };
 use proto::{
     entry::{EntryKind, EntryView},
@@ -242,4 +242,37 @@ fn a_request_is_forgotten_when_its_id_is_too_old_to_be_admitted() {
     assert!(table.get(&key).is_some());
     table.prune(Hlc::from_millis(issued + 600_000));
     assert!(table.is_empty());
+}
+
+#[test]
+fn other_rows_under_a_request_id_are_refused_and_the_first_answer_stands() {
+    let mut bench = primary(&[1]);
+    let with = |revision, digest| Write {
+        sent: sent(revision, digest),
+        ..write(2, id(1), 2, 1)
+    };
+    bench.step(Event::Write(with(7, 40)));
+    let reused = Some(Refused::RequestIdReused { request: id(1) });
+    let waiting = bench.step(Event::Write(with(7, 41)));
+    assert_eq!(refused(&waiting), reused, "the original is not committed");
+    let first = bench.synced();
+    let first = answers(&first)[0].1.clone();
+    let committed = bench.step(Event::Write(with(7, 41)));
+    assert_eq!(refused(&committed), reused);
+    assert!(appended(&committed).is_empty());
+    let told = refused(&committed).expect("it was").to_string();
+    assert!(
+        told.contains(&id(1).to_string()) && told.contains("new id"),
+        "{told}"
+    );
+    assert_eq!(
+        answers(&bench.step(Event::Write(with(7, 40)))),
+        [(1, &first)]
+    );
+    let of_other_revision = bench.step(Event::Write(with(8, 41)));
+    assert_eq!(
+        answers(&of_other_revision),
+        [(1, &first)],
+        "it may be grouped anew"
+    );
 }

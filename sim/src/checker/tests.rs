@@ -68,7 +68,7 @@ fn token(sequence: u64) -> Bytes {
         sequence: Sequence(sequence),
     };
     token.see(STREAM, reached, Hlc(sequence));
-    Bytes::of(&token.encode(CLUSTER).unwrap())
+    Bytes::of(&token.encode(CLUSTER))
 }
 
 /// Builds a history call by call; times are given as `(left, answered)`.

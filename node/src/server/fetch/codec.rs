@@ -65,12 +65,11 @@ fn put_length(length: usize, out: &mut Vec<u8>) {
     out.extend(length.to_le_bytes());
 }
 
-/// A token that is too large for a client is none at all: nothing of it can be asked for again.
 fn put_token(token: &Token, cluster: ClusterId, out: &mut Vec<u8>) {
     let bytes = if token.is_empty() {
         Vec::new()
     } else {
-        token.encode(cluster).unwrap_or_default()
+        token.encode_all(cluster)
     };
     put_length(bytes.len(), out);
     out.extend(bytes);
@@ -82,7 +81,7 @@ fn take_token(reader: &mut Reader<'_>, cluster: ClusterId) -> Result<Token, Malf
     if bytes.is_empty() {
         return Ok(Token::default());
     }
-    Token::decode(bytes, cluster).map_err(|_| reader.malformed("its token cannot be read"))
+    Token::decode_all(bytes, cluster).map_err(|_| reader.malformed("its token cannot be read"))
 }
 
 #[cfg(test)]

@@ -118,8 +118,9 @@ impl Gossiping {
                 age: Some(Duration::from_millis(8)),
             }),
         };
+        let socket = parts.datagrams.open(parts.listen).await.unwrap();
         Self {
-            liveness: start(parts, &mut background).await.unwrap(),
+            liveness: start(parts, socket, &mut background),
             placements,
             background,
         }

@@ -246,6 +246,7 @@ fn written(sequence: u64) -> PartAnswer {
             accepted: 1,
             ..WriteOutcome::default()
         },
+        sent: None,
     };
     PartAnswer::Written { written, copies: 2 }
 }
@@ -285,7 +286,7 @@ async fn a_part_reaches_the_primary_on_another_node_whole_and_its_token_counts()
     };
     let mut token = Token::default();
     token.see(stream, seen(3), follows);
-    batch.token = token.encode(CLUSTER).unwrap().into();
+    batch.token = token.encode(CLUSTER).into();
     let (id, sent) = (batch.id, batch.parts[0].clone());
     let answered = edge.write(batch);
     let part = primary.part().await;

@@ -2,6 +2,7 @@
 //! by piece, and its caller answered when the core says so.
 
 use super::{
+    digest::digest,
     driver::{Driver, Open, Waiting},
     input::{PartAnswer, PartWrite},
     pieces::{PieceAnswer, Pieces},
@@ -13,7 +14,7 @@ use proto::{
     hlc::Hlc,
     id::ShardId,
     reason::{Reason, Refusal},
-    request::{Rejection, RequestId, RequestPart},
+    request::{Rejection, RequestId, RequestPart, Sent},
     schema::Schemas,
 };
 use replication::{
@@ -164,6 +165,10 @@ impl Driver {
             placement: open.part().placement,
             rows: prepared.rows,
             outcome: prepared.outcome,
+            sent: Sent {
+                revision: open.batch.revision,
+                digest: digest(open.part(), waiting.rows.clone()),
+            },
             stamp_at_most: prepared.stamp_at_most.unwrap_or(Hlc(u64::MAX)),
         };
         let shard = open.part().shard;

@@ -132,6 +132,7 @@ mod tests {
                 superseded: 1,
                 rejected: rejected.iter().map(rejection).collect(),
             },
+            sent: None,
         }
     }
 

@@ -1,24 +1,25 @@
 //! The side of the node that clients see: its gateway, and where it listens for them.
 
-use super::{StartError, held::Held, io};
+use super::held::Held;
 use crate::{
-    components::{Components, Listener},
+    components::Components,
     server::{
         admin::Admin,
         definitions::Published,
         edge::{GatewayClock, GatewayEntropy},
         fetch::{Hedges, RemoteShards},
         global::Global,
-        listen, metrics,
+        listen::{self, Kept},
+        metrics,
         registry::Definitions,
         remote_writes::RemoteWrites,
         replicas::Replicas,
         running::Background,
         writes::Writes,
     },
-    settings::NodeSettings,
+    settings::{NodeSettings, Role},
 };
-use gateway::{Gateway, Readiness, access::Guard};
+use gateway::{Clients, Gateway, Readiness, access::Guard};
 use proto::id::ClusterId;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -71,39 +72,50 @@ impl Edge<'_> {
             guard: self.guard.clone(),
             readiness,
             metrics,
-            settings: gateway::Settings::default(),
+            settings: gateway::Settings {
+                clients: if self.settings.node.roles.contains(&Role::Gateway) {
+                    Clients::Served
+                } else {
+                    Clients::SentElsewhere
+                },
+                ..gateway::Settings::default()
+            },
         }
     }
 
-    /// Listens for clients, and serves them until the node stops.
-    pub(super) async fn serve(
+    /// Serves clients until the node stops.
+    pub(super) fn serve(
         &self,
+        (grpc, http): (Kept, Kept),
         gateway: &Arc<Gateway>,
         admin: Admin,
         background: &mut Background,
-    ) -> Result<(SocketAddr, SocketAddr), StartError> {
-        let grpc = listen_at(self.components, "gRPC", self.settings.listen.grpc).await?;
-        let http = listen_at(self.components, "HTTP", self.settings.listen.http).await?;
-        let address =
-            |listener: &dyn Listener| listener.address().map_err(io("look at a listener"));
-        let addresses = (address(&*grpc)?, address(&*http)?);
+    ) -> (SocketAddr, SocketAddr) {
+        let addresses = (grpc.address(), http.address());
         let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
         let router = gateway::http::router(gateway);
         let guard = self.guard.clone();
         let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
         background.serve(async move {
-            if let Err(error) =
-                gateway::grpc::serve(routes, guard, listen::connections(grpc), stop_grpc).await
+            if let Err(error) = gateway::grpc::serve(
+                routes,
+                guard,
+                listen::connections(Box::new(grpc)),
+                stop_grpc,
+            )
+            .await
             {
                 tracing::error!(%error, "the gRPC server ended");
             }
         });
         background.serve(async move {
-            if let Err(error) = gateway::http::serve(router, listen::Http(http), stop_http).await {
+            if let Err(error) =
+                gateway::http::serve(router, listen::Http(Box::new(http)), stop_http).await
+            {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
-        Ok(addresses)
+        addresses
     }
 }
 
@@ -114,16 +126,4 @@ pub(super) fn max_offset(global: &Global) -> Duration {
         .founding()
         .map(|founding| founding.max_offset_millis);
     millis.map_or(proto::limits::MAX_CLOCK_OFFSET, Duration::from_millis)
-}
-
-/// Listens at an address of the settings.
-pub(super) async fn listen_at(
-    components: &Components,
-    what: &str,
-    address: SocketAddr,
-) -> Result<Box<dyn Listener>, StartError> {
-    let doing = format!(
-        "listen for {what} at {address}; if another process has the port, choose another with --port, or in the node's settings"
-    );
-    components.network.listen(address).await.map_err(io(doing))
 }

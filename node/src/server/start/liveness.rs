@@ -1,8 +1,8 @@
 //! The node's part in gossip: what it says of itself, and what it hears.
 
-use super::{StartError, held::Held, io};
+use super::held::Held;
 use crate::{
-    components::{Clock, Components},
+    components::{Clock, Components, Socket},
     server::{
         gossip::{self, facts::Load, liveness::Liveness},
         running::Background,
@@ -16,12 +16,13 @@ use std::{sync::Arc, time::Duration};
 use store::Store;
 
 /// Gossips in the name of `me`.
-pub(super) async fn follow(
+pub(super) fn follow(
     (settings, components): (&NodeSettings, &Components),
     (me, cluster): (Member, ClusterId),
     held: &Held,
+    socket: Box<dyn Socket>,
     background: &mut Background,
-) -> Result<Liveness, StartError> {
+) -> Liveness {
     let listen = settings.listen.gossip;
     let (store, board) = (Arc::clone(&held.store), held.board.clone());
     let clock = Arc::clone(&components.clock);
@@ -34,10 +35,7 @@ pub(super) async fn follow(
         clock: Arc::clone(&clock),
         load: Box::new(move || load(&store, &board, &*clock)),
     };
-    let doing = format!(
-        "listen for gossip at {listen}; if another process has the port, choose another with --port, or in the node's settings"
-    );
-    gossip::start(parts, background).await.map_err(io(doing))
+    gossip::start(parts, socket, background)
 }
 
 fn load(store: &Store, board: &Board, clock: &dyn Clock) -> Load {

@@ -1,8 +1,7 @@
 //! The node among others: its lanes and its listener, and what it answers them.
 
-use super::{StartError, edge::listen_at};
 use crate::{
-    components::{Components, Home},
+    components::{Components, Home, Listener},
     peer::{self, Me, Membership, Mesh},
     server::{
         admin::positions::Positions,
@@ -64,12 +63,12 @@ impl Peering {
 }
 
 /// Listens for other nodes, as a member of the cluster that the directory belongs to, if any.
-pub(super) async fn connect(
-    settings: &NodeSettings,
+pub(super) fn connect(
     components: &Components,
     home: &dyn Home,
+    listener: Box<dyn Listener>,
     background: &mut Background,
-) -> Result<Peering, StartError> {
+) -> Peering {
     let me = Me {
         cluster: Membership::default(),
         node: home.node(),
@@ -83,17 +82,16 @@ pub(super) async fn connect(
         Arc::clone(&components.network),
         handler.clone(),
     ));
-    let listener = listen_at(components, "peers", settings.listen.peer).await?;
     let (peers, own) = (Arc::clone(&handler), me.clone());
     background.spawn(async move { drop(peer::serve(listener, own, handler).await) });
-    Ok(Peering {
+    Peering {
         me,
         mesh,
         peers,
         groups,
         inputs,
         queue,
-    })
+    }
 }
 
 /// Lets other nodes find the groups here.

@@ -1,35 +1,64 @@
-//! What a node answers while it does not belong to a cluster yet.
+//! What a node answers while it does not belong to a cluster yet: HTTP says what it waits for, the health
+//! of gRPC that nothing is served.
 
-use super::{StartError, edge::listen_at};
-use crate::{components::Components, server::listen, settings::NodeSettings};
-use gateway::Readiness;
-use tokio::{sync::watch, task::JoinHandle};
+use super::listening::Listening;
+use crate::{
+    components::Components,
+    server::{edge::GatewayClock, listen},
+};
+use gateway::{Readiness, access::Guard};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+
+/// How long calls in flight get once the node serves.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Waiting {
     pub(super) readiness: watch::Sender<Readiness>,
-    server: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    servers: [JoinHandle<()>; 2],
 }
 
 impl Waiting {
-    /// Answers on the HTTP address.
-    pub(super) async fn start(
-        settings: &NodeSettings,
-        components: &Components,
-    ) -> Result<Self, StartError> {
+    /// Answers where clients will be answered later.
+    pub(super) fn start(listening: &Listening, components: &Components) -> Self {
         let starting = Readiness::NotReady("the node is starting".into());
         let readiness = watch::Sender::new(starting);
-        let http = listen_at(components, "HTTP", settings.listen.http).await?;
+        let stop = watch::Sender::new(false);
+        let stopping = || {
+            let mut stop = stop.subscribe();
+            async move { drop(stop.wait_for(|stop| *stop).await) }
+        };
+        let http = listen::Http(Box::new(listening.http.clone()));
         let router = gateway::http::waiting_router(readiness.subscribe());
-        let serving = gateway::http::serve(router, listen::Http(http), std::future::pending());
-        let server = tokio::spawn(async move { drop(serving.await) });
-        Ok(Self { readiness, server })
+        let http = gateway::http::serve(router, http, stopping());
+        let grpc = listen::connections(Box::new(listening.grpc.clone()));
+        let routes = gateway::grpc::waiting_routes(&readiness.subscribe());
+        let clock = Arc::new(GatewayClock(Arc::clone(&components.clock)));
+        let grpc = gateway::grpc::serve(routes, Guard::new(clock), grpc, stopping());
+        let servers = [
+            tokio::spawn(async move { drop(http.await) }),
+            tokio::spawn(async move { drop(grpc.await) }),
+        ];
+        Self {
+            readiness,
+            stop,
+            servers,
+        }
     }
 
-    /// Lets go of the address.
+    /// Ends its servers; the addresses stay taken. Clients connect anew, and streams that watch its
+    /// health end with what they watch.
     pub(super) async fn end(self) {
-        self.server.abort();
-        // Either way it is gone then.
-        let _ = self.server.await;
+        drop(self.readiness);
+        self.stop.send_replace(true);
+        for mut server in self.servers {
+            if timeout(END_WITHIN, &mut server).await.is_err() {
+                server.abort();
+                // Either way it accepts nothing any more.
+                let _ = server.await;
+            }
+        }
     }
 }

@@ -81,6 +81,8 @@ fn decode_written(reader: &mut Reader<'_>) -> Result<PartAnswer, Malformed> {
             sequence: Sequence(reader.u64()?),
             hlc: Hlc(reader.u64()?),
             outcome: WriteOutcome::decode(reader)?,
+            // The primary compared it.
+            sent: None,
         },
     })
 }

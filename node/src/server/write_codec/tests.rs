@@ -188,6 +188,7 @@ fn every_answer_reads_back() {
             superseded: 1,
             rejected: vec![rejection],
         },
+        sent: None,
     };
     let refused = |retry_after| PartAnswer::Refused {
         refusal: Refusal::new(Reason::NotReady, "later"),

@@ -356,7 +356,10 @@ impl Controller {
                 .get(node)
                 .map_or(0, |heard| heard.at_millis)
                 .max(since_millis);
-            now_millis.saturating_sub(at) >= patience
+            let waited = now_millis.saturating_sub(at);
+            // Nothing comes back from a disk that another one stands in for.
+            let is_succeeded = || voters::has_successor(&self.placement, **node, heard_lately);
+            waited >= patience || (waited >= self.settings.lost_after_millis && is_succeeded())
         };
         let silent = self.voters.iter().filter(given_up).copied().collect();
         let wanted = voters::choose(&candidates, &self.voters, &silent);

@@ -394,3 +394,45 @@ fn voters_grow_to_three_when_three_can_vote() {
         "once at a time"
     );
 }
+
+#[test]
+fn a_silent_voter_is_replaced_at_once_by_whoever_came_back_under_its_name() {
+    let mut bench = Bench::new(3, policy(1, 1, 1));
+    bench.step(Event::Voters([1, 2, 3].map(NodeId).into()));
+    bench.run(PLACED_MILLIS, &[1, 2, 3]);
+    let set_voters = |bench: &mut Bench, nodes: &[u64]| {
+        let mut wanted = None;
+        for _ in 0..15 {
+            bench.now_millis += 100;
+            for node in nodes {
+                bench.report(*node, 200 + node, Health::Writable, *node);
+            }
+            bench.step(Event::Committed(Arc::new(bench.placement.clone())));
+            let effects = bench.step(Event::Tick);
+            wanted = wanted.or(effects.into_iter().find_map(|effect| match effect {
+                Effect::SetVoters(voters) => Some(voters),
+                Effect::Propose(_) => None,
+            }));
+        }
+        wanted
+    };
+    let mut other = super::member(4, 104, 204, "z4");
+    done(
+        &mut bench.placement,
+        PlacementCommand::Register(other.clone()),
+    );
+    assert_eq!(
+        set_voters(&mut bench, &[1, 2, 4]),
+        None,
+        "node 3 may come back"
+    );
+    other.name = "n3".into();
+    done(&mut bench.placement, PlacementCommand::Register(other));
+    assert_eq!(
+        set_voters(&mut bench, &[1, 2, 3, 4]),
+        None,
+        "node 3 answers"
+    );
+    let replaced = Some([1, 2, 4].map(NodeId).into());
+    assert_eq!(set_voters(&mut bench, &[1, 2, 4]), replaced);
+}
