@@ -22,7 +22,6 @@ use raft::placement::Member;
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    io,
     net::SocketAddr,
     sync::Arc,
     time::Duration,

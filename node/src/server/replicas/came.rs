@@ -1,7 +1,6 @@
 //! What came from one node, what it is worth, and the answer that several of them make. Pure.
 
 use super::super::fetch::{Answer, Asked, ShardAnswer, Verdict};
-use bytes::Bytes;
 use gateway::{
     edge::Moment,
     lookup::fetch::{Fetch, Fetched, Part},
@@ -160,6 +159,7 @@ impl<'a> Put<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use gateway::{
         edge::Deadline,
         lookup::{
