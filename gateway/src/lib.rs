@@ -14,6 +14,7 @@ pub mod catalog;
 mod keys;
 
 pub mod lookup;
+pub mod scan;
 pub mod write;
 
 mod metrics;

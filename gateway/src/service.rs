@@ -8,9 +8,14 @@ use crate::{
     lookup::{Lookups, Selection, fetch::Replicas},
     metrics::{Method, Metrics},
     registry::Registry,
+    scan::{Scan, Scanner},
     write::{Writes, writer::Writer},
 };
-use proto::{reason::Reason, request::Rejection};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use proto::{reason::Reason, request::Rejection, time::EventTime};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use wire::twin::{self, lookup_request::Select};
@@ -84,6 +89,8 @@ pub struct Parts {
     pub replicas: Arc<dyn Replicas>,
     /// Where rows are written.
     pub writer: Arc<dyn Writer>,
+    /// Where whole views are read.
+    pub scanner: Arc<dyn Scanner>,
     /// Where definitions are changed.
     pub registry: Arc<dyn Registry>,
     /// Time.
@@ -105,6 +112,7 @@ pub struct Gateway {
     catalogs: Arc<dyn Catalogs>,
     lookups: Lookups,
     writes: Writes,
+    scanner: Arc<dyn Scanner>,
     registry: Arc<dyn Registry>,
     clock: Arc<dyn Clock>,
     guard: Guard,
@@ -123,6 +131,7 @@ impl Gateway {
             catalogs,
             replicas,
             writer,
+            scanner,
             registry,
             clock,
             randomness,
@@ -136,6 +145,7 @@ impl Gateway {
             catalogs,
             lookups: Lookups::new(replicas, Arc::clone(&clock), region.clone()),
             writes: Writes::new(writer, Arc::clone(&clock), randomness, region),
+            scanner,
             registry,
             clock,
             guard,
@@ -272,6 +282,24 @@ impl Gateway {
         };
         self.metrics.answered(Method::Delete, &answer);
         self.count_written(started, answer)
+    }
+
+    /// Scans one part of a view's rows.
+    pub async fn scan(
+        &self,
+        request: &twin::ScanRequest,
+    ) -> Result<BoxStream<'static, Result<twin::ScanPage, Failure>>, Failure> {
+        let now = EventTime::saturating(self.clock.wall_micros());
+        let catalog = self.catalogs.current()?;
+        let scan = Scan::begin(&catalog, request, Arc::clone(&self.scanner), now).await?;
+        let pages = stream::unfold(Some(scan), |scan| async move {
+            let mut scan = scan?;
+            match scan.next().await {
+                Ok(page) => Some((Ok(page?), Some(scan))),
+                Err(failure) => Some((Err(failure), None)),
+            }
+        });
+        Ok(pages.boxed())
     }
 
     fn count_written(

@@ -15,4 +15,6 @@ pub mod client;
 
 pub mod cli;
 pub mod demo;
+pub mod export;
 pub mod load;
+pub mod objects;

@@ -44,6 +44,7 @@ mod listen;
 mod metrics;
 mod readiness;
 mod running;
+mod scans;
 pub mod single;
 mod snapshots;
 mod start;

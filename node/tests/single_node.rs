@@ -12,6 +12,7 @@ mod single_node {
     mod consistency;
     mod definitions;
     mod exact_values;
+    mod export;
     mod kills;
     mod merge;
     mod messages;
@@ -22,5 +23,6 @@ mod single_node {
     mod refused_starts;
     mod registry;
     mod roles;
+    mod s3;
     mod ttl;
 }

@@ -64,6 +64,7 @@ mod catchup;
 mod damage;
 mod holders;
 mod read;
+mod scan;
 mod snapshot;
 mod writer;
 
@@ -77,6 +78,7 @@ pub use holders::HolderId;
 pub use keeper::{Compacted, RepairError, StepError, Swept, WantedRow};
 pub use read::{Copy, Known, Plan, ReadRequest, RowState, Run, StagedRow, Staging};
 pub use recover::{Naming, Recovered, RecoveredShard};
+pub use scan::ViewScan;
 pub use settings::Settings;
 pub use snapshot::{
     Install, InstallError, Installed, RowsOfChunk, SnapshotChunk, SnapshotError, SnapshotReader,

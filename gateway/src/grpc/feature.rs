@@ -6,8 +6,8 @@ use futures::{StreamExt, stream::BoxStream};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use wire::twin::{
-    DeleteRequest, LookupRequest, LookupResponse, WriteAck, WriteError, WriteRequest,
-    WriteResponse, feature_service_server::FeatureService, write_ack::Outcome,
+    DeleteRequest, LookupRequest, LookupResponse, ScanPage, ScanRequest, WriteAck, WriteError,
+    WriteRequest, WriteResponse, feature_service_server::FeatureService, write_ack::Outcome,
 };
 
 /// The service.
@@ -71,6 +71,19 @@ impl FeatureService for Features {
             }
         });
         Ok(Response::new(acks.boxed()))
+    }
+
+    type ScanStream = BoxStream<'static, Result<ScanPage, Status>>;
+
+    async fn scan(
+        &self,
+        request: Request<ScanRequest>,
+    ) -> Result<Response<Self::ScanStream>, Status> {
+        let pages = self.gateway.scan(request.get_ref()).await;
+        let pages = pages.map_err(to_status)?;
+        Ok(Response::new(
+            pages.map(|page| page.map_err(to_status)).boxed(),
+        ))
     }
 
     async fn delete(

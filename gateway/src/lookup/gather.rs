@@ -124,6 +124,30 @@ pub fn gather(
     Ok(answer)
 }
 
+/// Lays rows of a selection's one view out, each in its own place.
+pub(crate) fn gather_rows(
+    selection: &Selection,
+    staging: &mut Staging,
+    now: EventTime,
+    wishes: Wishes,
+) -> Result<Gathered, Failure> {
+    let selected = &selection.views[0];
+    let rows: Vec<u32> = (0..).take(staging.rows()).collect();
+    let gatherer = view::Gatherer::new(selected, rows.len(), Ages::of(&selected.view, now), wishes);
+    let part = Part {
+        rows: &rows,
+        staging,
+    };
+    let mut answer = Gathered::default();
+    let columns = gatherer.gather(vec![part], &[], &mut answer)?;
+    let named = |column: &super::select::SelectedColumn| twin::Column {
+        feature: column.label.as_ref().to_owned(),
+        ..columns[column.column].clone()
+    };
+    answer.columns = selection.columns.iter().map(named).collect();
+    Ok(answer)
+}
+
 fn place_in_groups(selection: &Selection, view: usize) -> (usize, usize) {
     let mut found = selection
         .groups

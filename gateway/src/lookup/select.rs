@@ -70,7 +70,7 @@ impl SelectedView {
 }
 
 impl Selection {
-    fn new(
+    pub(crate) fn new(
         catalog: &Catalog,
         project: &Project,
         columns: &[ServiceColumn],

@@ -82,6 +82,25 @@ impl Catalogs for TestCatalog {
     }
 }
 
+/// No shard can be scanned: how a refusal passes through the gateway.
+struct NoRows;
+
+#[tonic::async_trait]
+impl gateway::scan::Scanner for NoRows {
+    async fn scan(
+        &self,
+        _: proto::id::ViewId,
+        shard: proto::id::ShardId,
+    ) -> Result<Box<dyn gateway::scan::Records>, Failure> {
+        let message = format!("shard {shard} cannot be scanned now");
+        Err(Failure::new(Reason::NoPrimary, message))
+    }
+
+    fn schemas(&self) -> Arc<dyn proto::schema::Schemas + Send + Sync> {
+        Arc::new(proto::schema::SchemaMap::default())
+    }
+}
+
 /// A registry that keeps the last applied texts: what passes through the gateway is its subject.
 struct Echo;
 
@@ -196,6 +215,7 @@ impl World {
             catalogs: Arc::clone(&catalog) as Arc<dyn Catalogs>,
             replicas: Arc::clone(&rows) as Arc<dyn gateway::lookup::fetch::Replicas>,
             writer: Arc::clone(&rows) as Arc<dyn gateway::write::writer::Writer>,
+            scanner: Arc::new(NoRows),
             registry: Arc::new(Echo),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             randomness: Arc::new(Counting(AtomicU64::new(1))),

@@ -2,10 +2,10 @@
 
 use super::{
     apply::ApplyArguments, audit_log::AuditLogArguments, delete::DeleteArguments,
-    demo::DemoArguments, get::GetArguments, init::InitArguments, load::LoadArguments,
-    plan::PlanArguments, recover::RecoverArguments, registry::RegistryArguments,
-    serve::ServeArguments, shards::ShardsArguments, status::StatusArguments, token::TokenArguments,
-    write::WriteArguments,
+    demo::DemoArguments, export_rows::ExportArguments, get::GetArguments, init::InitArguments,
+    load::LoadArguments, plan::PlanArguments, recover::RecoverArguments,
+    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
+    status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -88,6 +88,8 @@ pub enum Command {
     Delete(DeleteArguments),
     /// Load a file of rows; the same command goes on where it was interrupted
     Load(LoadArguments),
+    /// Write a view's rows to Parquet files; the same command goes on where it was interrupted
+    Export(ExportArguments),
     /// Show the difference between definition files and the registry
     Plan(PlanArguments),
     /// Carry that difference out

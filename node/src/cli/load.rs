@@ -11,6 +11,7 @@ use crate::{
         batch::BatchLimits,
         binding::Binding,
         event_time::EventTimeColumn,
+        files::{self, Named, Readable},
         mapping::Mapped,
         run::{LoadPlan, Summary, run as run_load},
         send::Patience,
@@ -32,7 +33,7 @@ use wire::v1::StatusRequest;
 const BYTES_PER_REQUEST: usize = 4 << 20;
 
 /// The arguments of `atoll load`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LoadArguments {
     /// Project
     #[arg(long)]
@@ -42,7 +43,8 @@ pub struct LoadArguments {
     #[arg(long)]
     pub view: String,
 
-    /// The file: .parquet, .csv with a header, or .jsonl
+    /// The file: .parquet, .csv with a header, or .jsonl; or the folder of an export. Of this machine,
+    /// or s3://, gs://, az://, file://, with credentials from the environment
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
 
@@ -104,19 +106,30 @@ fn bounded(text: &str, most: usize) -> Result<usize, String> {
 
 /// Loads, and prints what came of it.
 pub async fn run(session: &Session, arguments: LoadArguments) -> anyhow::Result<()> {
-    let plan = plan(session, arguments).await?;
-    let (rejects, quiet) = (plan.rejects.clone(), plan.quiet);
-    let stop = async {
-        // A machine without signals loads to the end.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+    let files = files::find(&arguments.file).await?;
+    if files.len() != 1 && (arguments.rejects.is_some() || arguments.state.is_some()) {
+        let message = "--rejects and --state are of one file; leave them out for a folder";
+        return Err(WrongUsage(message.to_owned()).into());
+    }
+    let mut total: Option<Summary> = None;
+    let mut rejects = Vec::new();
+    for file in &files {
+        let (summary, kept) = load_one(session, arguments.clone(), file).await?;
+        if summary.counts.rejected > 0 {
+            rejects.push(kept.display().to_string());
         }
-        if !quiet {
-            eprintln!("stopping: waiting for what is in flight");
+        let interrupted = summary.interrupted;
+        total = Some(match total {
+            Some(total) => total.and(&summary),
+            None => summary,
+        });
+        if interrupted {
+            break;
         }
-    };
-    let summary = run_load(plan, Arc::clone(&session.gateways), stop).await?;
-    print(session, &summary, &rejects)?;
+    }
+    // An export may have no rows, and then it has no files.
+    let summary = total.unwrap_or_default();
+    print(session, &summary, &rejects.join(", "))?;
     if summary.interrupted {
         bail!(
             "stopped after row {}; the same command goes on from there",
@@ -129,15 +142,36 @@ pub async fn run(session: &Session, arguments: LoadArguments) -> anyhow::Result<
     Ok(())
 }
 
-async fn plan(session: &Session, arguments: LoadArguments) -> anyhow::Result<LoadPlan> {
-    if arguments
-        .file
-        .to_str()
-        .is_some_and(|path| path.contains("://"))
-    {
-        let message = format!("{} is not a file of this machine", arguments.file.display());
-        return Err(WrongUsage(message).into());
-    }
+/// Loads one file; gives where its rejected rows are.
+async fn load_one(
+    session: &Session,
+    mut arguments: LoadArguments,
+    file: &Named,
+) -> anyhow::Result<(Summary, PathBuf)> {
+    // The copy of a file elsewhere goes when this does.
+    let readable = file.fetch().await?;
+    arguments.file.clone_from(&readable.path);
+    let plan = plan(session, arguments, &readable).await?;
+    let (rejects, quiet) = (plan.rejects.clone(), plan.quiet);
+    let stop = async {
+        // A machine without signals loads to the end.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if !quiet {
+            eprintln!("stopping: waiting for what is in flight");
+        }
+    };
+    let loaded = run_load(plan, Arc::clone(&session.gateways), stop).await;
+    let summary = loaded.with_context(|| format!("load {}", file.shown()));
+    Ok((summary?, rejects))
+}
+
+async fn plan(
+    session: &Session,
+    arguments: LoadArguments,
+    readable: &Readable,
+) -> anyhow::Result<LoadPlan> {
     let options = options(&arguments);
     let fingerprint = state::fingerprint(&arguments.file);
     let (file_bytes, fingerprint) =
@@ -155,7 +189,7 @@ async fn plan(session: &Session, arguments: LoadArguments) -> anyhow::Result<Loa
         arguments.event_time,
         arguments.partial,
     )?;
-    let beside = |ending: &str| beside(&arguments.file, ending);
+    let beside = |ending: &str| beside(&readable.beside, ending);
     Ok(LoadPlan {
         binding,
         rejects: arguments.rejects.unwrap_or_else(|| beside("rejects.jsonl")),
@@ -205,7 +239,7 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn print(session: &Session, summary: &Summary, rejects: &Path) -> anyhow::Result<()> {
+fn print(session: &Session, summary: &Summary, rejects: &str) -> anyhow::Result<()> {
     let counts = summary.counts;
     let seconds = summary.took.as_secs_f64();
     let rows = summary.done - summary.resumed_after;
@@ -222,10 +256,7 @@ fn print(session: &Session, summary: &Summary, rejects: &Path) -> anyhow::Result
             ));
         }
         if counts.rejected > 0 {
-            text.push_str(&format!(
-                "\nrejected rows, each with its reason: {}",
-                rejects.display()
-            ));
+            text.push_str(&format!("\nrejected rows, each with its reason: {rejects}"));
         }
         text
     };
@@ -238,7 +269,7 @@ fn print(session: &Session, summary: &Summary, rejects: &Path) -> anyhow::Result
             "done": summary.done,
             "seconds": seconds,
             "rows_per_second": rate,
-            "rejects": (counts.rejected > 0).then(|| rejects.display().to_string()),
+            "rejects": (counts.rejected > 0).then(|| rejects),
             "interrupted": summary.interrupted,
         })
     })?;

@@ -24,6 +24,7 @@ pub mod export;
 pub mod plan;
 pub mod registry;
 
+pub mod export_rows;
 pub mod load;
 
 pub mod recover;

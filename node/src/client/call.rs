@@ -1,6 +1,9 @@
 //! The calls themselves, one function each, over [`Gateways`].
 
-use super::gateways::{CallError, Gateways};
+use super::{
+    fault::Fault,
+    gateways::{CallError, Gateways},
+};
 use proto::limits::MESSAGE_BYTES;
 use std::time::Duration;
 use tonic::transport::Channel;
@@ -83,4 +86,50 @@ calls! {
     list_tokens: admin(ListTokensRequest) -> ListTokensResponse;
     /// What administrators did.
     audit_log: admin(AuditLogRequest) -> AuditLogResponse;
+}
+
+/// Pages of a scan as they come.
+#[derive(Debug)]
+pub struct Pages {
+    stream: tonic::Streaming<v1::ScanPage>,
+    gateway: String,
+}
+
+impl Gateways {
+    /// Begins a part of a scan.
+    pub async fn scan(
+        &self,
+        request: v1::ScanRequest,
+        deadline: Duration,
+    ) -> Result<Pages, CallError> {
+        let begun = self.call(request, deadline, |channel, request| async move {
+            features(channel).scan(request).await
+        });
+        Ok(Pages {
+            stream: begun.await?,
+            gateway: self.preferred().to_string(),
+        })
+    }
+}
+
+impl Pages {
+    /// The next page; none at the end. Each may take so long.
+    pub async fn next(&mut self, within: Duration) -> Result<Option<v1::ScanPage>, CallError> {
+        let broken = |cause: String| CallError::Unreachable {
+            addresses: self.gateway.clone(),
+            cause,
+        };
+        match tokio::time::timeout(within, self.stream.message()).await {
+            Ok(Ok(page)) => Ok(page),
+            Err(_) => Err(broken("no page came in time".to_owned())),
+            Ok(Err(status)) => {
+                let fault = Fault::of(&status);
+                // A stream that broke says nothing that a gateway of ours would.
+                match fault.known_reason() {
+                    Some(_) => Err(fault.into()),
+                    None => Err(broken(status.message().to_owned())),
+                }
+            }
+        }
+    }
 }

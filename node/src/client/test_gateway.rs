@@ -264,6 +264,15 @@ impl FeatureService for Service {
     ) -> Result<Response<v1::WriteResponse>, Status> {
         Err(Status::unimplemented("not part of these tests"))
     }
+
+    type ScanStream = BoxStream<'static, Result<v1::ScanPage, Status>>;
+
+    async fn scan(
+        &self,
+        _: Request<v1::ScanRequest>,
+    ) -> Result<Response<Self::ScanStream>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
 }
 
 #[tonic::async_trait]

@@ -12,6 +12,7 @@ pub mod mapping;
 pub mod binding;
 pub mod row;
 
+pub mod files;
 pub mod source;
 
 pub mod arrow_value;

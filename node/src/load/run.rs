@@ -59,7 +59,7 @@ pub struct LoadPlan {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
     /// What became of all rows, those of earlier runs included.
     pub counts: Counts,
@@ -71,6 +71,24 @@ pub struct Summary {
     pub took: Duration,
     /// Whether it was stopped before the file's end.
     pub interrupted: bool,
+}
+
+impl Summary {
+    /// This file and the next one.
+    #[must_use]
+    pub fn and(self, next: &Self) -> Self {
+        Self {
+            counts: Counts {
+                accepted: self.counts.accepted + next.counts.accepted,
+                superseded: self.counts.superseded + next.counts.superseded,
+                rejected: self.counts.rejected + next.counts.rejected,
+            },
+            resumed_after: self.resumed_after + next.resumed_after,
+            done: self.done + next.done,
+            took: self.took + next.took,
+            interrupted: next.interrupted,
+        }
+    }
 }
 
 /// Why a load stopped. Its progress is kept, so the same command goes on.

@@ -22,6 +22,8 @@ pub enum Call {
     Positions = 8,
     /// Copies of rows that the caller cannot read.
     Repair = 9,
+    /// Rows of a whole view in a shard that the callee holds, page by page.
+    Scan = 10,
 }
 
 /// Messages, which have none and may be lost.
@@ -48,6 +50,7 @@ impl Call {
             Self::Init,
             Self::Positions,
             Self::Repair,
+            Self::Scan,
         ];
         all.into_iter().find(|call| *call as u8 == number)
     }
@@ -65,7 +68,8 @@ impl Call {
             | Self::Snapshot
             | Self::State
             | Self::Positions
-            | Self::Repair => false,
+            | Self::Repair
+            | Self::Scan => false,
         }
     }
 }

@@ -151,6 +151,19 @@ impl Cluster {
         self.nodes[node] = serve(self._dir.path(), node, &self.ports);
     }
 
+    /// How many rows of a view a gateway exports, wherever their shards are.
+    pub fn export(&self, node: usize, view: &str) -> Json {
+        let to = self._dir.path().join(format!("{view}-{node}"));
+        let export = atoll()
+            .args(["export", "--project", "lab", "--view", view, "--to"])
+            .arg(to)
+            .args(["--output", "json", "--gateway"])
+            .arg(format!("127.0.0.1:{}", self.ports[node]))
+            .output();
+        let exported = super::process::Said::from(export.unwrap()).done();
+        serde_json::from_str::<Json>(&exported).unwrap()["rows"].clone()
+    }
+
     /// Every node.
     pub fn all() -> impl Iterator<Item = usize> {
         0..NODES

@@ -71,6 +71,11 @@ fn every_gateway_reads_what_was_written_through_any_also_while_a_replica_stands_
         assert!((0.0..5.0).contains(&known), "{known} s");
     }
 
+    // A third of the shards lies on other nodes alone.
+    for exporter in Cluster::all() {
+        assert_eq!(cluster.export(exporter, "state"), THINGS, "node {exporter}");
+    }
+
     cluster.signal(2, Signal::STOP);
     for _ in 0..30 {
         for reader in [0, 1] {

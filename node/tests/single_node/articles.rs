@@ -30,20 +30,20 @@ enum Number {
 }
 
 #[derive(Debug)]
-struct Article {
-    url: String,
-    event_time_us: i64,
+pub struct Article {
+    pub url: String,
+    pub event_time_us: i64,
     features: BTreeMap<String, Number>,
 }
 
-fn example(path: &str) -> PathBuf {
+pub fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../examples")
         .join(path)
 }
 
 /// The file, read row by row with nothing of ours.
-fn articles() -> Vec<Article> {
+pub fn articles() -> Vec<Article> {
     let reader =
         SerializedFileReader::new(File::open(example("data/news_articles.parquet")).unwrap())
             .unwrap();
@@ -78,7 +78,7 @@ fn articles() -> Vec<Article> {
     articles
 }
 
-fn load(node: &Node) {
+pub fn load(node: &Node) {
     let file = example("data/news_articles.parquet");
     let (state, rejects) = (node.file("state"), node.file("rejects"));
     let loaded = node.atoll(&[
@@ -115,12 +115,12 @@ fn list(message: &DynamicMessage, field: &str) -> Vec<Value> {
 }
 
 /// Looks all articles up with a client that knows the schema from the server alone.
-fn check_over_grpc(node: &Node, articles: &[Article]) {
+pub fn check_over_grpc(node: &Node, project: &str, articles: &[Article]) {
     let client = Client::of(node);
     for chunk in articles.chunks(CHUNK) {
         let urls: Vec<&str> = chunk.iter().map(|article| article.url.as_str()).collect();
         let request = json!({
-            "project": "shop", "features": { "names": ["article_features:*"] },
+            "project": project, "features": { "names": ["article_features:*"] },
             "rows": [{ "name": "url", "strings": urls }], "event_times": true,
         });
         let answer = client.call("Lookup", &request).unwrap();
@@ -260,10 +260,10 @@ fn every_value_of_every_article_comes_back_exactly_with_its_event_time_also_afte
         .done();
     load(&node);
     let articles = articles();
-    check_over_grpc(&node, &articles);
+    check_over_grpc(&node, "shop", &articles);
     check_over_http(&node, &articles);
     check_by_command(&node, &articles);
     node.kill_and_restart();
-    check_over_grpc(&node, &articles);
+    check_over_grpc(&node, "shop", &articles);
     check_by_command(&node, &articles);
 }

@@ -34,7 +34,9 @@ twins!(
     WriteRequest,
     WriteResponse,
     WriteAck,
-    DeleteRequest
+    DeleteRequest,
+    ScanRequest,
+    ScanPage
 );
 twins!(KeyColumn, Column, Times, ViewRows);
 

@@ -15,6 +15,7 @@ use crate::{
         regional::{REPORTS_QUEUED, Regional},
         repair::{Repairs, TakenRepairs},
         running::Background,
+        scans::TakenScans,
         shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
         snapshots,
     },
@@ -82,7 +83,7 @@ pub(super) fn hold_shards(
     });
     let end = run(driver, (inputs.clone(), queue), components, background);
     background.keep_store(Arc::clone(&store), board.clone(), components.place);
-    let placements = place(
+    let placements = drive_placement(
         components,
         (&me, mesh.clone(), &peers),
         groups,
@@ -90,6 +91,9 @@ pub(super) fn hold_shards(
         background,
     );
     let own = offer_reads(components, (&me, &peers), (&store, &board), global);
+    let Components { clock, place, .. } = components;
+    let taken = TakenScans::new(Arc::clone(&store), own.clone(), Arc::clone(clock), *place);
+    peers.offer(Call::Scan, Arc::new(taken));
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
     repair_rows(components, (&mesh, &peers), (&store, &region), background);
@@ -158,7 +162,7 @@ fn repair_rows(
 }
 
 /// Drives the region's placement: what is in it goes to the shards, and what they want to it.
-fn place(
+fn drive_placement(
     components: &Components,
     (me, mesh, peers): (&Me, Arc<Mesh>, &Peers),
     groups: &Metadata,

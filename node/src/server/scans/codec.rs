@@ -1,0 +1,164 @@
+//! What travels between nodes for a scan.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use proto::{
+    codec::{Malformed, Reader},
+    id::{Position, ShardId, ViewId},
+};
+
+const VERSION: u8 = 1;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// For a session.
+    Open {
+        /// The view.
+        view: ViewId,
+        /// The shard.
+        shard: ShardId,
+    },
+    /// For its next page.
+    Next {
+        /// The session.
+        session: u64,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A session was opened.
+    Opened {
+        /// Its number.
+        session: u64,
+        /// The position that its rows show.
+        applied: Position,
+    },
+    /// Records end to end.
+    Page(Bytes),
+    /// There are no more; the session is gone.
+    End,
+    /// None can be given, and why; the session is gone.
+    Refused(String),
+}
+
+/// Encodes a request.
+pub fn encode_asked(asked: &Asked) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_u8(VERSION);
+    match asked {
+        Asked::Open { view, shard } => {
+            out.put_u8(1);
+            out.put_u32_le(view.0);
+            out.put_u16_le(shard.0);
+        }
+        Asked::Next { session } => {
+            out.put_u8(2);
+            out.put_u64_le(*session);
+        }
+    }
+    out.freeze()
+}
+
+/// Decodes a request.
+pub fn decode_asked(bytes: &[u8]) -> Result<Asked, Malformed> {
+    let mut reader = Reader::new(bytes, "scan request");
+    check_version(&mut reader)?;
+    let asked = match reader.u8()? {
+        1 => Asked::Open {
+            view: ViewId(reader.u32()?),
+            shard: ShardId(reader.u16()?),
+        },
+        2 => Asked::Next {
+            session: reader.u64()?,
+        },
+        _ => return Err(reader.malformed("its kind is not known here")),
+    };
+    reader.finish()?;
+    Ok(asked)
+}
+
+/// Encodes an answer.
+pub fn encode_answer(answer: &Answer) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_u8(VERSION);
+    match answer {
+        Answer::Opened { session, applied } => {
+            out.put_u8(1);
+            out.put_u64_le(*session);
+            out.put_u64_le(applied.0);
+        }
+        Answer::Page(records) => {
+            out.put_u8(2);
+            out.extend_from_slice(records);
+        }
+        Answer::End => out.put_u8(3),
+        Answer::Refused(why) => {
+            out.put_u8(4);
+            out.extend_from_slice(why.as_bytes());
+        }
+    }
+    out.freeze()
+}
+
+/// Decodes an answer.
+pub fn decode_answer(bytes: &Bytes) -> Result<Answer, Malformed> {
+    let mut reader = Reader::new(bytes, "scan answer");
+    check_version(&mut reader)?;
+    match reader.u8()? {
+        1 => {
+            let (session, applied) = (reader.u64()?, Position(reader.u64()?));
+            reader.finish()?;
+            Ok(Answer::Opened { session, applied })
+        }
+        2 => Ok(Answer::Page(bytes.slice(2..))),
+        3 => {
+            reader.finish()?;
+            Ok(Answer::End)
+        }
+        4 => Ok(Answer::Refused(
+            String::from_utf8_lossy(reader.rest()).into_owned(),
+        )),
+        _ => Err(reader.malformed("its kind is not known here")),
+    }
+}
+
+fn check_version(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    if reader.u8()? == VERSION {
+        Ok(())
+    } else {
+        Err(reader.malformed("its version is not known here"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_and_answered_reads_back_and_what_is_cut_does_not() {
+        let open = Asked::Open {
+            view: ViewId(7),
+            shard: ShardId(900),
+        };
+        for asked in [open, Asked::Next { session: u64::MAX }] {
+            let bytes = encode_asked(&asked);
+            assert_eq!(decode_asked(&bytes), Ok(asked));
+            for length in 0..bytes.len() {
+                assert!(decode_asked(&bytes[..length]).is_err(), "{length}");
+            }
+        }
+        let opened = Answer::Opened {
+            session: 3,
+            applied: Position(9),
+        };
+        let page = Answer::Page(Bytes::from_static(b"records"));
+        for answer in [opened, page, Answer::End, Answer::Refused("why".into())] {
+            assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
+        }
+        assert!(decode_answer(&Bytes::from_static(&[1])).is_err());
+        assert!(decode_answer(&Bytes::from_static(&[2, 3])).is_err());
+        assert!(decode_answer(&Bytes::from_static(&[1, 9])).is_err());
+    }
+}
