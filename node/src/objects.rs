@@ -118,9 +118,7 @@ impl Place {
     /// A place in this folder.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
-        let path = name
-            .split('/')
-            .fold(self.path.clone(), |path, part| path.join(part));
+        let path = name.split('/').fold(self.path.clone(), ObjectPath::join);
         Self {
             store: Arc::clone(&self.store),
             path,

@@ -269,7 +269,7 @@ fn print(session: &Session, summary: &Summary, rejects: &str) -> anyhow::Result<
             "done": summary.done,
             "seconds": seconds,
             "rows_per_second": rate,
-            "rejects": (counts.rejected > 0).then(|| rejects),
+            "rejects": (counts.rejected > 0).then_some(rejects),
             "interrupted": summary.interrupted,
         })
     })?;
