@@ -11,6 +11,7 @@ pub mod command;
 mod parts;
 
 pub mod controller;
+pub mod rehearsal;
 pub mod voters;
 
 pub use command::{PlacementCommand, PlacementOutcome, ShardChange};

@@ -54,6 +54,7 @@ pub fn member(settings: &NodeSettings, me: &Me, store: StoreId) -> Member {
             gossip: or(advertise.gossip, listen.gossip),
         },
         draining: false,
+        fewer_copies: false,
     }
 }
 
@@ -103,6 +104,7 @@ fn stands(placement: &Placement, own: &Member) -> bool {
     placement.members.get(&own.node).is_some_and(|known| {
         let own = Member {
             draining: known.draining,
+            fewer_copies: known.fewer_copies,
             ..own.clone()
         };
         **known == own

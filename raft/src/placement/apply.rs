@@ -45,8 +45,13 @@ impl Placement {
         match command {
             PlacementCommand::Follow(policy) => self.follow(policy),
             PlacementCommand::Register(member) => self.register(member),
-            PlacementCommand::Drain { node, draining } => {
-                Arc::make_mut(self.known_member(node)?).draining = draining;
+            PlacementCommand::Drain {
+                node,
+                draining,
+                fewer_copies,
+            } => {
+                let member = Arc::make_mut(self.known_member(node)?);
+                (member.draining, member.fewer_copies) = (draining, draining && fewer_copies);
                 Ok(())
             }
             PlacementCommand::Remove { node } => self.remove(node),
@@ -81,7 +86,7 @@ impl Placement {
             return Err(PlacementRefusal::StoreRetired(store));
         }
         if let Some(present) = self.members.get(&member.node) {
-            member.draining = present.draining;
+            (member.draining, member.fewer_copies) = (present.draining, present.fewer_copies);
             // The old store is gone with what it acknowledged: it must not come back unnoticed.
             self.retired
                 .extend(present.store.filter(|store| member.store != Some(*store)));

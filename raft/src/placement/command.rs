@@ -22,6 +22,9 @@ pub enum PlacementCommand {
         node: NodeId,
         /// Whether it is to be emptied.
         draining: bool,
+        /// Whether its copies may go although the other nodes cannot hold as many as there should be.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fewer_copies: bool,
     },
     /// A node is gone for good; refused while a shard needs it.
     Remove {

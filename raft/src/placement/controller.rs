@@ -7,6 +7,8 @@
 mod balance;
 mod choose;
 mod decide;
+mod leave;
+mod vote;
 
 use super::{
     command::PlacementCommand,
@@ -31,8 +33,10 @@ pub struct ControllerSettings {
     pub refill_after_millis: u64,
     /// Copies and primaries are evened out once every shard was whole for this long.
     pub balance_after_millis: u64,
-    /// Copies that are moved to even them out at once.
+    /// Copies that are moved to even them out at once, and off each node that is emptied.
     pub moves: usize,
+    /// Primaries that nodes which are emptied hand over in one round.
+    pub hand_overs: usize,
     /// A joiner that is silent for this long is given up.
     pub dismiss_after_millis: u64,
     /// How long a first placement waits for more nodes than the minimum.
@@ -55,6 +59,7 @@ impl Default for ControllerSettings {
             refill_after_millis: 5_000,
             balance_after_millis: 5_000,
             moves: 4,
+            hand_overs: 4,
             dismiss_after_millis: 10_000,
             settle_millis: 2_000,
             answer_within_millis: 2_000,
@@ -115,6 +120,8 @@ pub enum Health {
     Writable,
     /// It does not: a full, slow or failed disk.
     Stuck,
+    /// It does, but its process is about to stop: others should lead, and nobody wait for it.
+    Leaving,
 }
 
 /// The end of one shard's log on one node. The order is the one "longest" means.
@@ -237,7 +244,7 @@ impl Controller {
             .get(&report.node)
             .filter(|heard| heard.report.boot == report.boot);
         let writable_at_millis = match (report.health, before) {
-            (Health::Writable, _) | (Health::Stuck, None) => now_millis,
+            (Health::Writable | Health::Leaving, _) | (Health::Stuck, None) => now_millis,
             (Health::Stuck, Some(heard)) => heard.writable_at_millis,
         };
         let booted_at_millis = before.map_or(now_millis, |heard| heard.booted_at_millis);
@@ -284,6 +291,14 @@ impl Controller {
         registered
             && heard.report.health == Health::Writable
             && now_millis.saturating_sub(heard.at_millis) < self.settings.lost_after_millis
+    }
+
+    /// Whether a node said, under this boot, that its process is about to stop.
+    fn is_leaving(&self, node: NodeId, boot: BootId) -> bool {
+        let heard = self.heard.get(&node);
+        heard.is_some_and(|heard| {
+            heard.report.boot == boot && heard.report.health == Health::Leaving
+        })
     }
 
     /// Whether what a replica has of a shard is not to be built on.

@@ -63,6 +63,9 @@ pub struct Member {
     pub addresses: Addresses,
     /// Whether it is to be emptied. Set by an operator, kept when it registers again.
     pub draining: bool,
+    /// Whether its copies may go although the other nodes cannot hold as many as there should be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fewer_copies: bool,
 }
 
 /// Where a node is reached: `host:port`, empty where it does not listen.
@@ -150,5 +153,25 @@ impl Placement {
             .iter()
             .filter(move |(_, config)| names(config))
             .map(|(shard, _)| *shard)
+    }
+
+    /// Whether a node is to be emptied and is empty: its process may be stopped.
+    #[must_use]
+    pub fn is_drained(&self, node: NodeId) -> bool {
+        let member = self.members.get(&node);
+        member.is_some_and(|member| member.draining) && self.shards_of(node).next().is_none()
+    }
+
+    /// The shards that a node can hand to others before it stops: those that another member holds in
+    /// sync, and whose set can do without it or is led by it.
+    pub fn to_hand_over(&self, node: NodeId) -> impl Iterator<Item = ShardId> + '_ {
+        let minimum = self.policy.map_or(1, |policy| policy.min_in_sync.max(1));
+        let rests = move |config: &ShardConfig| {
+            let is_member = config.in_sync.iter().any(|member| member.node == node);
+            let leads = config.primary.node == node && config.in_sync.len() > 1;
+            is_member && (leads || config.in_sync.len() > usize::from(minimum))
+        };
+        let resting = self.shards.iter().filter(move |(_, config)| rests(config));
+        resting.map(|(shard, _)| *shard)
     }
 }

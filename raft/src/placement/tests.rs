@@ -2,7 +2,9 @@
 
 mod balance;
 mod controller;
+mod leaving;
 mod model;
+mod moves;
 mod rules;
 
 use super::state::{Addresses, Member, Placement, Policy, Replica};
@@ -31,6 +33,7 @@ fn member(node: u64, store: u64, boot: u64, zone: &str) -> Member {
         gateway: false,
         addresses: Addresses::default(),
         draining: false,
+        fewer_copies: false,
     }
 }
 

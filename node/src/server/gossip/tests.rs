@@ -82,6 +82,7 @@ fn member(number: u16, boot: u64) -> Member {
             ..Addresses::default()
         },
         draining: false,
+        fewer_copies: false,
     }
 }
 

@@ -210,6 +210,7 @@ async fn a_command_too_large_for_the_log_is_refused_before_it_is_sent() {
         gateway: false,
         addresses: Default::default(),
         draining: false,
+        fewer_copies: false,
     });
     assert!(matches!(
         group.propose(&retired, PATIENCE).await,

@@ -4,19 +4,25 @@ use super::{Controller, Effect, choose::Load};
 use crate::placement::{
     command::{PlacementCommand, ShardChange},
     state::{Policy, Replica, ShardConfig},
-    voters::{self, Candidate},
 };
 use proto::id::{Epoch, Incarnation, NodeId, ShardId};
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// What one round of decisions looks at.
 pub(super) struct Round {
     pub(super) now_millis: u64,
-    since_millis: u64,
+    pub(super) since_millis: u64,
     silence_counts_from_millis: u64,
     pub(super) policy: Policy,
     pub(super) available: Vec<Replica>,
     pub(super) load: Load,
+    /// Copies that are on their way off each node that is emptied.
+    pub(super) moves: BTreeMap<NodeId, usize>,
+    /// Primaries handed over in this round.
+    pub(super) hand_overs: usize,
 }
 
 impl Controller {
@@ -37,6 +43,8 @@ impl Controller {
             policy,
             available,
             load,
+            moves: self.moves(),
+            hand_overs: 0,
         };
         self.note_short(&round);
         for shard in (0..policy.shards).map(ShardId) {
@@ -134,6 +142,7 @@ impl Controller {
     fn mend(&self, round: &mut Round, shard: ShardId, config: &ShardConfig) -> Option<ShardChange> {
         self.replace_lost_primary(round, shard, config)
             .or_else(|| self.hand_over(round, shard, config))
+            .or_else(|| self.let_leave(round, shard, config))
             .or_else(|| self.dismiss(round, config))
             .or_else(|| self.empty(round, shard, config))
             .or_else(|| self.refill(round, shard, config))
@@ -151,10 +160,11 @@ impl Controller {
             config.primary.node,
             config.boot,
         );
-        // A disk that lost something, or a run that another one followed, does not come back; silence
-        // may end.
-        let may_return =
-            self.placement.is_present(config.primary) && !self.is_damaged(config.primary, shard);
+        // A disk that lost something, or a run that another one followed, does not come back, and one that is
+        // about to stop wants to go; silence may end.
+        let may_return = self.placement.is_present(config.primary)
+            && !self.is_damaged(config.primary, shard)
+            && !self.is_leaving(config.primary.node, config.boot);
         if silent < self.settings.lost_after_millis && may_return {
             return None;
         }
@@ -181,20 +191,7 @@ impl Controller {
         self.promotion(round, to, drop)
     }
 
-    fn hand_over(
-        &self,
-        round: &mut Round,
-        shard: ShardId,
-        config: &ShardConfig,
-    ) -> Option<ShardChange> {
-        if !self.is_draining(config.primary.node) {
-            return None;
-        }
-        let to = self.successor(round, shard, config, |node| !self.is_draining(node))?;
-        self.promotion(round, to, BTreeSet::new())
-    }
-
-    fn promotion(
+    pub(super) fn promotion(
         &self,
         round: &mut Round,
         to: Replica,
@@ -206,7 +203,7 @@ impl Controller {
     }
 
     /// The in-sync member with the longest log among those that can lead now.
-    fn successor(
+    pub(super) fn successor(
         &self,
         round: &Round,
         shard: ShardId,
@@ -248,25 +245,6 @@ impl Controller {
             .map(|joiner| ShardChange::Dismiss { joiner: *joiner })
     }
 
-    /// Lets a copy on a node that is to be emptied go, once enough others are in sync.
-    fn empty(&self, round: &Round, shard: ShardId, config: &ShardConfig) -> Option<ShardChange> {
-        let stays = |member: &&Replica| {
-            !self.is_draining(member.node)
-                && self.is_fit(round.now_millis, member.node)
-                && !self.is_damaged(**member, shard)
-        };
-        if config.in_sync.iter().filter(stays).count() < usize::from(round.policy.copies) {
-            return None;
-        }
-        let leaves =
-            |member: &&Replica| **member != config.primary && self.is_draining(member.node);
-        config
-            .in_sync
-            .iter()
-            .find(leaves)
-            .map(|leaver| ShardChange::Shrink { leaver: *leaver })
-    }
-
     fn refill(
         &self,
         round: &mut Round,
@@ -292,6 +270,16 @@ impl Controller {
             return None;
         }
         let joiner = self.choose_joiner(shard, config, &standing, &round.available, &round.load)?;
+        if let Some(emptied) = self.is_mere_move(round, shard, config) {
+            // All copies are there: nothing is hurried, and nothing worth waiting for comes back.
+            let under_way = round.moves.entry(emptied).or_default();
+            if *under_way >= self.settings.moves {
+                return None;
+            }
+            *under_way += 1;
+            round.load.add_copy(joiner.node);
+            return Some(ShardChange::Invite { joiner });
+        }
         // A node that was let go and comes back has most of the shard, so its place is kept for a
         // while before all of it is copied to another.
         let short_for = self.short_since_millis.get(&shard);
@@ -312,7 +300,7 @@ impl Controller {
     }
 
     /// How long a node was silent under the boot it registered last; one that is none, for ever.
-    fn silence(&self, round: &Round, node: NodeId) -> u64 {
+    pub(super) fn silence(&self, round: &Round, node: NodeId) -> u64 {
         let boot = self.placement.members.get(&node).map(|member| member.boot);
         boot.map_or(u64::MAX, |boot| {
             self.silent_millis(
@@ -322,50 +310,5 @@ impl Controller {
                 boot,
             )
         })
-    }
-
-    fn decide_voters(&mut self, now_millis: u64, since_millis: u64, effects: &mut Vec<Effect>) {
-        let patience = self.settings.voter_lost_after_millis;
-        let under_way = self
-            .voters_proposed_millis
-            .is_some_and(|at| now_millis.saturating_sub(at) < patience);
-        if self.voters.is_empty() || under_way {
-            return;
-        }
-        let able = self
-            .placement
-            .members
-            .values()
-            .filter(|member| member.voter && !member.draining);
-        let heard_lately = |node| {
-            let heard = self.heard.get(&node);
-            heard.is_some_and(|heard| {
-                now_millis.saturating_sub(heard.at_millis) < self.settings.lost_after_millis
-            })
-        };
-        let candidates: Vec<_> = able
-            .map(|member| Candidate {
-                node: member.node,
-                place: member.zone.clone(),
-                reachable: heard_lately(member.node),
-            })
-            .collect();
-        let given_up = |node: &&NodeId| {
-            let at = self
-                .heard
-                .get(node)
-                .map_or(0, |heard| heard.at_millis)
-                .max(since_millis);
-            let waited = now_millis.saturating_sub(at);
-            // Nothing comes back from a disk that another one stands in for.
-            let is_succeeded = || voters::has_successor(&self.placement, **node, heard_lately);
-            waited >= patience || (waited >= self.settings.lost_after_millis && is_succeeded())
-        };
-        let silent = self.voters.iter().filter(given_up).copied().collect();
-        let wanted = voters::choose(&candidates, &self.voters, &silent);
-        if wanted != self.voters {
-            self.voters_proposed_millis = Some(now_millis);
-            effects.push(Effect::SetVoters(wanted));
-        }
     }
 }

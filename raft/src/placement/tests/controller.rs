@@ -21,6 +21,7 @@ pub(super) struct Bench {
     pub(super) controller: Controller,
     now_millis: u64,
     without_logs: Vec<u64>,
+    leaving: BTreeSet<u64>,
     /// Nodes whose disks have lost something of the first shard.
     damaged: BTreeSet<u64>,
 }
@@ -33,6 +34,7 @@ impl Bench {
             controller: Controller::new(ControllerSettings::default()),
             now_millis: 50_000,
             without_logs: Vec::new(),
+            leaving: BTreeSet::new(),
             damaged: BTreeSet::new(),
         };
         bench.step(Event::Leading(Leadership::Leader));
@@ -43,7 +45,11 @@ impl Bench {
         self.without_logs = nodes.to_vec();
     }
 
-    fn step(&mut self, event: Event) -> Vec<Effect> {
+    pub(super) fn leave(&mut self, node: u64) {
+        self.leaving.insert(node);
+    }
+
+    pub(super) fn step(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.controller.step(self.now_millis, event, &mut effects);
         effects
@@ -75,9 +81,13 @@ impl Bench {
         let mut changes = Vec::new();
         for _ in 0..millis / 100 {
             self.now_millis += 100;
-            nodes
-                .iter()
-                .for_each(|node| self.report(*node, 200 + node, Health::Writable, *node));
+            for node in nodes {
+                let health = match self.leaving.contains(node) {
+                    true => Health::Leaving,
+                    false => Health::Writable,
+                };
+                self.report(*node, 200 + node, health, *node);
+            }
             self.step(Event::Committed(Arc::new(self.placement.clone())));
             for effect in self.step(Event::Tick) {
                 let Effect::Propose(command) = effect else {
@@ -335,6 +345,7 @@ fn a_draining_node_hands_over_and_leaves_once_others_are_in_sync() {
         PlacementCommand::Drain {
             node: NodeId(1),
             draining: true,
+            fewer_copies: false,
         },
     );
     let changes = bench.run(500, &[1, 2, 3]);

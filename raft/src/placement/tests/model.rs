@@ -23,12 +23,14 @@ const TICK_MILLIS: u64 = 100;
 /// Entries of one shard on one disk: the epoch and the write.
 type Log = Vec<(Epoch, u64)>;
 
-struct Node {
-    id: u64,
+pub(super) struct Node {
+    pub(super) id: u64,
     boot: u64,
     store: u64,
-    up: bool,
+    pub(super) up: bool,
     cut_off: bool,
+    /// It is about to stop, and says so.
+    pub(super) leaving: bool,
     logs: BTreeMap<ShardId, Log>,
     /// Shards of which the disk lost something: nothing is taken or led until a copy comes.
     damaged: BTreeSet<ShardId>,
@@ -37,22 +39,22 @@ struct Node {
     growing: BTreeMap<ShardId, (Epoch, Replica)>,
 }
 
-struct World {
+pub(super) struct World {
     random: u64,
-    now_millis: u64,
+    pub(super) now_millis: u64,
     next_id: u64,
     minimum: usize,
-    committed: Arc<Placement>,
-    controller: Controller,
-    nodes: Vec<Node>,
+    pub(super) committed: Arc<Placement>,
+    pub(super) controller: Controller,
+    pub(super) nodes: Vec<Node>,
     proposals: Vec<PlacementCommand>,
-    acknowledged: BTreeMap<ShardId, Vec<u64>>,
+    pub(super) acknowledged: BTreeMap<ShardId, Vec<u64>>,
     owners: BTreeMap<(ShardId, Incarnation, Epoch), (Replica, BootId)>,
-    seen_states: BTreeSet<&'static str>,
+    pub(super) seen_states: BTreeSet<&'static str>,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let (copies, minimum) = match seed % 6 {
             0 | 3 => (3, 2),
             1 => (3, 1),
@@ -66,6 +68,7 @@ impl World {
             store: 2_000 + id,
             up: true,
             cut_off: false,
+            leaving: false,
             logs: BTreeMap::new(),
             damaged: BTreeSet::new(),
             seen: Arc::default(),
@@ -101,7 +104,7 @@ impl World {
     }
 
     /// One tick: faults (in the bad times), reports, decisions, writes, the log of the group.
-    fn tick(&mut self, faults: bool) {
+    pub(super) fn tick(&mut self, faults: bool) {
         self.now_millis += TICK_MILLIS;
         if faults {
             self.fault();
@@ -143,19 +146,41 @@ impl World {
                 }
                 self.start(place);
             }
+            17 => self.drain(place),
+            18 => {
+                self.seen_states.insert("a node was leaving");
+                self.nodes[place].leaving = true;
+            }
+            19 if self.nodes[place].leaving => self.nodes[place].up = false,
             3..=6 if !self.nodes[place].up => self.start(place),
             7 => self.nodes[place].cut_off = true,
             8..=10 => self.nodes[place].cut_off = false,
-            11 => {
-                self.controller = Controller::new(ControllerSettings::default());
-                self.controller.step(
-                    self.now_millis,
-                    Event::Leading(Leadership::Leader),
-                    &mut Vec::new(),
-                );
-            }
+            11 => self.change_leader(),
             _ => {}
         }
+    }
+
+    /// Another node leads, and knows nothing but what is committed.
+    pub(super) fn change_leader(&mut self) {
+        self.controller = Controller::new(ControllerSettings::default());
+        self.controller.step(
+            self.now_millis,
+            Event::Leading(Leadership::Leader),
+            &mut Vec::new(),
+        );
+    }
+
+    /// An operator empties a node and wants the others back, so that copies can be held.
+    fn drain(&mut self, place: usize) {
+        for other in 0..self.nodes.len() {
+            let drain = PlacementCommand::Drain {
+                node: NodeId(self.nodes[other].id),
+                draining: other == place,
+                fewer_copies: false,
+            };
+            self.proposals.push(drain);
+        }
+        self.seen_states.insert("a node was to be emptied");
     }
 
     /// The budget: of each in-sync set another disk must be left, on a node that runs. For within
@@ -194,10 +219,10 @@ impl World {
             .all(|(shard, config)| config.in_sync.iter().any(|member| kept(shard, member)))
     }
 
-    fn start(&mut self, place: usize) {
+    pub(super) fn start(&mut self, place: usize) {
         let boot = self.fresh();
         let node = &mut self.nodes[place];
-        (node.up, node.boot) = (true, boot);
+        (node.up, node.boot, node.leaving) = (true, boot, false);
         node.growing.clear();
     }
 
@@ -229,7 +254,11 @@ impl World {
         let report = Report {
             node: NodeId(node.id),
             boot: BootId(node.boot),
-            health: Health::Writable,
+            health: if node.leaving {
+                Health::Leaving
+            } else {
+                Health::Writable
+            },
             logs: logs.collect(),
             damaged: node.damaged.clone(),
         };
@@ -411,7 +440,7 @@ impl World {
         self.proposals = later;
     }
 
-    fn carry_out(&mut self, command: PlacementCommand) {
+    pub(super) fn carry_out(&mut self, command: PlacementCommand) {
         let mut next = Placement::clone(&self.committed);
         let shard = if let PlacementCommand::Change { shard, change, .. } = &command {
             self.note(change);
@@ -474,16 +503,16 @@ impl World {
         self.seen_states.insert(state);
     }
 
-    fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         for place in 0..self.nodes.len() {
-            self.nodes[place].cut_off = false;
+            (self.nodes[place].cut_off, self.nodes[place].leaving) = (false, false);
             if !self.nodes[place].up {
                 self.start(place);
             }
         }
     }
 
-    fn check_recovered(&self, before: &BTreeMap<ShardId, usize>) {
+    pub(super) fn check_recovered(&self, before: &BTreeMap<ShardId, usize>) {
         for shard in (0..SHARDS).map(ShardId) {
             let config = &self.committed.shards[&shard];
             let copies = self.committed.policy.unwrap().copies;
@@ -495,6 +524,11 @@ impl World {
             assert!(
                 present >= usize::from(copies),
                 "{shard} has {present} copies: {config:?}"
+            );
+            let emptied = |member: &Replica| self.committed.members[&member.node].draining;
+            assert!(
+                !config.in_sync.iter().any(emptied),
+                "{shard} is not off the node that was to be emptied: {config:?}"
             );
             let count = self.acknowledged.get(&shard).map_or(0, Vec::len);
             assert!(
@@ -535,6 +569,8 @@ fn nothing_acknowledged_is_lost_and_everything_recovers() {
         "joiner wiped in flight",
         "shrunk",
         "dismissed",
+        "a node was to be emptied",
+        "a node was leaving",
     ];
     for state in rare {
         assert!(
