@@ -101,6 +101,8 @@ reasons! {
     UnknownService = 4, "UNKNOWN_SERVICE", NotFound, 404, Correct;
     /// No entity of that name.
     UnknownEntity = 5, "UNKNOWN_ENTITY", NotFound, 404, Correct;
+    /// No node of that id or name in the region, or several of that name.
+    UnknownNode = 6, "UNKNOWN_NODE", NotFound, 404, Correct;
     /// A value does not have its feature's or key's type.
     WrongType = 10, "WRONG_TYPE", InvalidArgument, 400, Correct;
     /// A join key is not given.
@@ -133,6 +135,8 @@ reasons! {
     NotHeldHere = 32, "NOT_HELD_HERE", FailedPrecondition, 412, RetryElsewhere;
     /// The request id is older than the window in which repeats are known, or from the future.
     RequestIdExpired = 33, "REQUEST_ID_EXPIRED", FailedPrecondition, 412, Correct;
+    /// Something still rests on what is to be taken away.
+    StillNeeded = 34, "STILL_NEEDED", FailedPrecondition, 412, Correct;
     /// The process does not have the role gateway.
     NotAGateway = 36, "NOT_A_GATEWAY", FailedPrecondition, 412, RetryElsewhere;
     /// The store is nearly full: writes are refused, reads go on.

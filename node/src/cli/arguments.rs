@@ -3,7 +3,7 @@
 use super::{
     apply::ApplyArguments, audit_log::AuditLogArguments, delete::DeleteArguments,
     demo::DemoArguments, export_rows::ExportArguments, get::GetArguments, init::InitArguments,
-    load::LoadArguments, plan::PlanArguments, recover::RecoverArguments,
+    load::LoadArguments, node::NodeArguments, plan::PlanArguments, recover::RecoverArguments,
     registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
     status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
@@ -96,6 +96,8 @@ pub enum Command {
     Apply(ApplyArguments),
     /// What is defined, and what was
     Registry(RegistryArguments),
+    /// Who is in the region, and how nodes leave it
+    Node(NodeArguments),
     /// Nodes, groups and copies
     Status(StatusArguments),
     /// Who holds which shard

@@ -27,6 +27,7 @@ pub mod registry;
 pub mod export_rows;
 pub mod load;
 
+pub mod node;
 pub mod recover;
 pub mod shards;
 pub mod status;

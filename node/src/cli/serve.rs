@@ -74,6 +74,14 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
         _ = tokio::signal::ctrl_c() => None,
         _ = terminate.recv() => None,
     };
+    if fault.is_none() {
+        tokio::select! {
+            () = node.leave() => {}
+            // Whoever asks twice does not want to wait.
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
     node.stop().await;
     match fault {
         None => Ok(()),

@@ -42,6 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plan(arguments) => super::plan::run(&session, arguments).await,
         Command::Apply(arguments) => super::apply::run(&session, arguments).await,
         Command::Registry(arguments) => super::registry::run(&session, arguments).await,
+        Command::Node(arguments) => super::node::run(&session, arguments).await,
         Command::Status(_) => super::status::run(&session).await,
         Command::Shards(arguments) => super::shards::run(&session, arguments).await,
         Command::Recover(arguments) => super::recover::run(&session, arguments).await,
@@ -55,6 +56,7 @@ impl Command {
         let access = match self {
             Self::Get(_) | Self::Demo(_) | Self::Serve(_) | Self::Init(_) => return None,
             Self::Registry(arguments) => return arguments.token.as_deref(),
+            Self::Node(arguments) => return arguments.token.as_deref(),
             Self::Write(arguments) => &arguments.access,
             Self::Delete(arguments) => &arguments.access,
             Self::Load(arguments) => &arguments.access,

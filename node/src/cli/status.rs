@@ -4,7 +4,7 @@ use super::{arguments::Access, output::table, session::Session};
 use crate::client::call::COMMAND_DEADLINE;
 use clap::Args;
 use serde_json::{Value as Json, json};
-use wire::v1::{GroupStatus, NodeStatus, StatusRequest, StatusResponse};
+use wire::v1::{GroupStatus, Move, NodeStatus, StatusRequest, StatusResponse};
 
 /// The arguments of `atoll status`.
 #[derive(Debug, Args)]
@@ -39,12 +39,13 @@ fn show(status: &StatusResponse) -> String {
             "{} shards: {} without a primary, {} with fewer copies than wanted",
             status.shards, status.shards_without_primary, status.shards_under_replicated
         ),
+        status.safety.clone(),
         table(
             [
                 "node",
                 "zone",
                 "roles",
-                "reachable",
+                "state",
                 "primaries",
                 "backups",
                 "store",
@@ -60,6 +61,9 @@ fn show(status: &StatusResponse) -> String {
             status.groups.iter().map(group_row),
         ),
     ];
+    if !status.moves.is_empty() {
+        parts.push(moves_table(&status.moves));
+    }
     if !status.warnings.is_empty() {
         let warnings = status.warnings.iter().map(|warning| format!("! {warning}"));
         parts.push(warnings.collect::<Vec<_>>().join("\n"));
@@ -72,7 +76,7 @@ fn node_row(node: &NodeStatus) -> [String; 11] {
         node.name.clone(),
         node.zone.clone(),
         node.roles.join(","),
-        if node.reachable { "yes" } else { "no" }.to_owned(),
+        node.state.clone(),
         node.primaries.to_string(),
         node.backups.to_string(),
         bytes(node.store_bytes),
@@ -84,6 +88,46 @@ fn node_row(node: &NodeStatus) -> [String; 11] {
         node.version.clone(),
         node.grpc_address.clone(),
     ]
+}
+
+/// The copies that are being made, for people.
+#[must_use]
+pub fn moves_table(moves: &[Move]) -> String {
+    let header = ["shard", "copy from", "to", "off", "progress"];
+    table(header, moves.iter().map(move_row))
+}
+
+fn move_row(copy: &Move) -> [String; 5] {
+    [
+        copy.shard.to_string(),
+        copy.source.clone(),
+        copy.to.clone(),
+        copy.off.clone(),
+        progress(copy),
+    ]
+}
+
+fn progress(copy: &Move) -> String {
+    let at = |known: Option<u64>| known.map_or_else(|| "?".to_owned(), |at| at.to_string());
+    match copy.stage.as_str() {
+        "rows" => format!(
+            "{} of about {} rows, {}",
+            copy.rows_sent,
+            copy.rows,
+            bytes(copy.bytes_sent)
+        ),
+        "log" => format!("log at {} of {}", at(copy.position), at(copy.end)),
+        other => other.to_owned(),
+    }
+}
+
+fn move_json(copy: &Move) -> Json {
+    json!({
+        "shard": copy.shard, "from": copy.source, "to": copy.to,
+        "off": (!copy.off.is_empty()).then_some(&copy.off),
+        "stage": copy.stage, "rows_sent": copy.rows_sent, "rows": copy.rows,
+        "bytes_sent": copy.bytes_sent, "position": copy.position, "end": copy.end,
+    })
 }
 
 fn group_row(group: &GroupStatus) -> [String; 5] {
@@ -101,7 +145,9 @@ fn group_row(group: &GroupStatus) -> [String; 5] {
     ]
 }
 
-fn bytes(count: u64) -> String {
+/// A number of bytes, for people.
+#[must_use]
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut scaled = count as f64;
     let mut unit = 0;
@@ -123,6 +169,8 @@ fn json_of(status: &StatusResponse) -> Json {
             "store_bytes": node.store_bytes, "index_bytes": node.index_bytes,
             "age_seconds": node.age_seconds, "version": node.version,
             "grpc_address": node.grpc_address, "http_address": node.http_address,
+            "state": node.state, "votes": node.votes, "joining": node.joining,
+            "heard_seconds": node.heard_seconds,
         })
     };
     let group = |group: &GroupStatus| {
@@ -143,6 +191,8 @@ fn json_of(status: &StatusResponse) -> Json {
         "shards_under_replicated": status.shards_under_replicated,
         "nodes": status.nodes.iter().map(node).collect::<Vec<_>>(),
         "groups": status.groups.iter().map(group).collect::<Vec<_>>(),
+        "safety": status.safety,
+        "moves": status.moves.iter().map(move_json).collect::<Vec<_>>(),
         "warnings": status.warnings,
     })
 }
@@ -177,5 +227,22 @@ mod tests {
         assert!(text.contains("1.5 GiB"), "{text}");
         assert!(text.ends_with("! region eu has 2 voters"), "{text}");
         assert_eq!(json_of(&status)["groups"][0]["leader"], Json::Null);
+    }
+
+    #[test]
+    fn a_copy_that_is_being_made_says_how_far_it_is() {
+        let mut copy = Move {
+            shard: 3,
+            stage: "rows".to_owned(),
+            rows_sent: 40,
+            rows: 100,
+            bytes_sent: 2_048,
+            end: Some(9),
+            ..Default::default()
+        };
+        assert_eq!(progress(&copy), "40 of about 100 rows, 2.0 KiB");
+        copy.stage = "log".to_owned();
+        assert_eq!(progress(&copy), "log at ? of 9");
+        assert_eq!(move_json(&copy)["off"], Json::Null);
     }
 }

@@ -86,6 +86,10 @@ calls! {
     list_tokens: admin(ListTokensRequest) -> ListTokensResponse;
     /// What administrators did.
     audit_log: admin(AuditLogRequest) -> AuditLogResponse;
+    /// Empties a node, or takes that back.
+    drain_node: admin(DrainNodeRequest) -> NodeOperation;
+    /// Takes a node out of the region.
+    remove_node: admin(RemoveNodeRequest) -> NodeOperation;
 }
 
 /// Pages of a scan as they come.

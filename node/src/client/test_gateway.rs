@@ -402,4 +402,18 @@ impl AdminService for Service {
     ) -> Result<Response<v1::AuditLogResponse>, Status> {
         Err(Status::unimplemented("not part of these tests"))
     }
+
+    async fn drain_node(
+        &self,
+        _: Request<v1::DrainNodeRequest>,
+    ) -> Result<Response<v1::NodeOperation>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
+    async fn remove_node(
+        &self,
+        _: Request<v1::RemoveNodeRequest>,
+    ) -> Result<Response<v1::NodeOperation>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
 }

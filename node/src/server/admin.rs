@@ -1,8 +1,12 @@
 //! `AdminService`: the cluster as this node knows it, and what could still be lost, in words.
 
+mod moves;
 mod nodes;
+mod operate;
+mod orders;
 pub mod positions;
 mod recover;
+mod safety;
 mod shards;
 pub mod tokens;
 mod warnings;
@@ -11,15 +15,19 @@ use super::{
     consensus::Consensus, global::Global, gossip::liveness::Liveness, region::RegionView,
     shards::Board, trail::TrailFile,
 };
+use crate::components::Clock;
 use gateway::access::{Caller, Note};
 use gateway::grpc::to_status;
-use positions::Positions;
+use positions::{Positions, Told};
 use proto::id::{NodeId, ShardId};
 use raft::{
     group::GroupStatus,
     placement::{Placement, Replica, ShardConfig},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::Store;
 use tokens::Tokens;
 use tonic::{Request, Response, Status};
@@ -46,6 +54,8 @@ pub struct Admin {
     pub tokens: Tokens,
     /// What administrators did here.
     pub trail: Arc<TrailFile>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
 }
 
 #[tonic::async_trait]
@@ -71,7 +81,10 @@ impl AdminService for Admin {
             short += u32::from(config.in_sync.iter().filter(stands).count() < copies);
             without_primary += u32::from(!placement.is_present(config.primary));
         }
+        let alive = self.alive(&placement);
         Ok(Response::new(v1::StatusResponse {
+            safety: safety::safety(&placement, &alive),
+            moves: self.moves(&placement).await,
             cluster_name: founding.name.clone(),
             cluster_id: founding.cluster.to_string(),
             region: self.region.name(),
@@ -105,16 +118,27 @@ impl AdminService for Admin {
         Ok(Response::new(recovered))
     }
 
+    async fn drain_node(
+        &self,
+        request: Request<v1::DrainNodeRequest>,
+    ) -> Result<Response<v1::NodeOperation>, Status> {
+        Ok(Response::new(self.drain(request.into_inner()).await?))
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<v1::RemoveNodeRequest>,
+    ) -> Result<Response<v1::NodeOperation>, Status> {
+        Ok(Response::new(self.remove(request.into_inner()).await?))
+    }
+
     async fn shards(
         &self,
         request: Request<v1::ShardsRequest>,
     ) -> Result<Response<v1::ShardsResponse>, Status> {
         let wanted = request.into_inner().shards;
         let placement = self.region.placement();
-        let holders = placement.members.values();
-        let holders = holders.filter(|member| member.store.is_some());
-        let holders = holders.map(|member| member.node).collect();
-        let positions = self.positions.of(holders).await;
+        let positions = self.told(&placement).await;
         let chosen = placement
             .shards
             .iter()
@@ -169,6 +193,23 @@ impl AdminService for Admin {
 }
 
 impl Admin {
+    /// What every node that holds rows says of itself.
+    async fn told(&self, placement: &Placement) -> BTreeMap<NodeId, Told> {
+        let holders = placement.members.values();
+        let holders = holders.filter(|member| member.store.is_some());
+        let holders = holders.map(|member| member.node).collect();
+        self.positions.of(holders).await
+    }
+
+    /// Nobody is asked while no copy is being made.
+    async fn moves(&self, placement: &Placement) -> Vec<v1::Move> {
+        let mut shards = placement.shards.values();
+        if shards.all(|config| config.joining.is_empty()) {
+            return Vec::new();
+        }
+        moves::moves(placement, &self.told(placement).await)
+    }
+
     fn groups(&self) -> [(String, GroupStatus); 2] {
         let region = format!("region {}", self.region.name());
         [

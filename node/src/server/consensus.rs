@@ -11,8 +11,9 @@ use super::{
     states::{StateAnswer, StateRequest},
 };
 use crate::peer::{Class, Mesh};
+use futures::future::join_all;
 use parking_lot::Mutex;
-use proto::id::NodeId;
+use proto::id::{NodeId, Revision};
 use raft::{
     group::{Applied, Group, GroupId, GroupSettings, GroupStatus, Outside, Peer, ProposeError},
     machine::StateMachine,
@@ -135,6 +136,26 @@ impl<S: StateMachine> Consensus<S> {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Waits until each of `nodes` has seen a revision, or `patience` is over: those that are away never
+    /// see it.
+    pub async fn seen_by(&self, nodes: BTreeSet<NodeId>, revision: Revision, patience: Duration) {
+        let request = StateRequest {
+            group: self.0.id,
+            known: Revision(revision.0.saturating_sub(1)),
+            held_for: patience,
+        };
+        let call = Call::State as u8;
+        let questions = nodes.into_iter().map(|node| {
+            let asked = self
+                .0
+                .mesh
+                .call(node, Class::Metadata, call, request.encode(), patience);
+            // Whatever it answers, or why it does not: there is nothing more to wait for.
+            async move { drop(asked.await) }
+        });
+        join_all(questions).await;
     }
 
     /// Who votes, as far as is known here.

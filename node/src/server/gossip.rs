@@ -175,7 +175,10 @@ impl Parts {
                 }
                 hear(chitchat)
             });
-            told.send_replace(Arc::new(heard.await));
+            let mut heard = heard.await;
+            let now_micros = self.clock.now().monotonic_micros();
+            note_times(&mut heard, &told.borrow(), now_micros);
+            told.send_replace(Arc::new(heard));
         }
     }
 
@@ -216,9 +219,28 @@ fn hear(chitchat: &Chitchat) -> BTreeMap<NodeId, Heard> {
             continue;
         }
         let facts = Arc::new(Facts::read(|name| state.get(name)));
-        heard.insert(node, Heard { is_alive, facts });
+        let heard_of = Heard {
+            is_alive,
+            alive_at_micros: None,
+            facts,
+        };
+        heard.insert(node, heard_of);
     }
     heard
+}
+
+/// Notes when each was last heard to live.
+fn note_times(
+    heard: &mut BTreeMap<NodeId, Heard>,
+    before: &BTreeMap<NodeId, Heard>,
+    now_micros: u64,
+) {
+    for (node, heard) in heard {
+        heard.alive_at_micros = match heard.is_alive {
+            true => Some(now_micros),
+            false => before.get(node).and_then(|known| known.alive_at_micros),
+        };
+    }
 }
 
 /// A transport that was opened before, so that a port in use is told when the node starts.

@@ -139,7 +139,22 @@ impl Growth {
             reachable: reached.contains(node),
         };
         let able: Vec<_> = candidates.iter().map(candidate).collect();
-        let wanted = choose(&able, present, silent);
+        // Those that were removed vote no more, whether or not another can take their place.
+        let placement = self.regional.newest();
+        let voters = self.global.voters();
+        let is_removed = |node: &&NodeId| {
+            let is_ours = voters
+                .get(*node)
+                .is_some_and(|peer| peer.place == self.region);
+            is_ours && !placement.members.contains_key(*node)
+        };
+        let removed: BTreeSet<NodeId> = present.iter().filter(is_removed).copied().collect();
+        let staying: BTreeSet<NodeId> = present.difference(&removed).copied().collect();
+        if staying.is_empty() {
+            // The first node of the cluster has not registered yet.
+            return;
+        }
+        let wanted = choose(&able, &staying, silent);
         if wanted == *present {
             return;
         }

@@ -1,5 +1,6 @@
 //! The node's own metrics; the gateway adds its own to the same registry.
 
+use super::{shards::Board, snapshots::Progress};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -9,12 +10,41 @@ use prometheus_client::{
 use std::{fmt, sync::Arc};
 use store::Store;
 
-/// A registry that shows how the store stands whenever it is asked.
+/// A registry that shows how the store stands, and what was sent to replicas that lag, whenever it is
+/// asked.
 #[must_use]
-pub fn registry(store: &Arc<Store>) -> Registry {
+pub fn registry(store: &Arc<Store>, (board, progress): (Board, Progress)) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(StoreMetrics(Arc::clone(store))));
+    registry.register_collector(Box::new(CatchUp { board, progress }));
     registry
+}
+
+struct CatchUp {
+    board: Board,
+    progress: Progress,
+}
+
+impl fmt::Debug for CatchUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CatchUp")
+    }
+}
+
+impl Collector for CatchUp {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Bytes sent to replicas that lag: read from the log, or of snapshots";
+        let ways = [
+            ("log", self.board.caught_up_bytes()),
+            ("snapshot", self.progress.sent_bytes()),
+        ];
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let mut family = encoder.encode_descriptor("atoll_catch_up_bytes", help, None, kind)?;
+        for (way, bytes) in ways {
+            ConstCounter::new(bytes).encode(family.encode_family(&[("way", way)])?)?;
+        }
+        Ok(())
+    }
 }
 
 struct StoreMetrics(Arc<Store>);

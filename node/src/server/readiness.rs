@@ -9,17 +9,18 @@ use tokio::sync::watch;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Follows placement and shards: ready once every shard of the region is placed and those of this
-/// node can be read.
+/// Follows placement and shards: ready once every shard of the region is placed and those that this node
+/// is a member of can be read. Copies that are being made on it do not count: others answer for them.
 pub fn follow(
     region: RegionView,
     board: Board,
+    leaving: watch::Receiver<bool>,
     background: &mut Background,
 ) -> watch::Receiver<Readiness> {
-    let (publish, readiness) = watch::channel(judge(&region, &board));
+    let (publish, readiness) = watch::channel(judge(&region, &board, &leaving));
     background.spawn(async move {
         loop {
-            let now = judge(&region, &board);
+            let now = judge(&region, &board, &leaving);
             publish.send_if_modified(|known| {
                 let changed = *known != now;
                 *known = now;
@@ -31,7 +32,10 @@ pub fn follow(
     readiness
 }
 
-fn judge(region: &RegionView, board: &Board) -> Readiness {
+fn judge(region: &RegionView, board: &Board, leaving: &watch::Receiver<bool>) -> Readiness {
+    if *leaving.borrow() {
+        return Readiness::NotReady("the node is about to stop".into());
+    }
     let placement = region.placement();
     let Some(policy) = placement.policy else {
         return Readiness::NotReady("the region has no placement yet".into());
@@ -46,8 +50,12 @@ fn judge(region: &RegionView, board: &Board) -> Readiness {
         ));
     }
     let standings = board.read();
-    let own = placement.shards_of(region.me());
-    let waiting = own.filter(|shard| {
+    let me = region.me();
+    let own = placement.shards.iter().filter(|(_, config)| {
+        let mut in_sync = config.in_sync.iter();
+        in_sync.any(|member| member.node == me)
+    });
+    let waiting = own.filter(|(shard, _)| {
         let readable = |role| {
             matches!(
                 role,

@@ -64,6 +64,8 @@ pub struct Regional {
     pub mesh: Arc<Mesh>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Whether this process is about to stop.
+    pub leaving: watch::Receiver<bool>,
 }
 
 impl Regional {
@@ -138,9 +140,12 @@ impl Regional {
         let (answered, mut answers) = mpsc::unbounded_channel();
         let mut ticks = interval(REPORT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leaving = self.leaving.clone();
         loop {
             let mut events = Vec::new();
             tokio::select! {
+                // Said at once: every tick that passes is one in which others count on this node.
+                Ok(()) = leaving.changed() => ticks.reset_immediately(),
                 _ = ticks.tick() => match self.report().await {
                     Some(report) => events.extend(self.look(report)),
                     None => return,
@@ -276,10 +281,10 @@ impl Regional {
         Report {
             node: self.node,
             boot: self.boot,
-            health: if report.disk_busy_for > SYNC_WITHIN {
-                Health::Stuck
-            } else {
-                Health::Writable
+            health: match report.disk_busy_for > SYNC_WITHIN {
+                true => Health::Stuck,
+                false if *self.leaving.borrow() => Health::Leaving,
+                false => Health::Writable,
             },
             logs: report.shards.iter().map(log).collect(),
             damaged: damaged.map(|report| report.shard).collect(),

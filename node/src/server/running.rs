@@ -7,6 +7,7 @@ use super::{
 };
 use crate::components::Home;
 use gateway::Readiness;
+use proto::id::NodeId;
 use raft::group::Blocking;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use store::Store;
@@ -18,6 +19,11 @@ use tokio::{
 
 /// How long a stop waits for calls in flight and for the disk.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long a stop waits until others lead this node's shards: a few rounds of the controller and of the
+/// group's log, also while that has to find a leader.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long it then waits until they know; those that are away never will.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
 /// How often the store's upkeep looks for work when there was none.
 const UPKEEP_PAUSE: Duration = Duration::from_millis(200);
 
@@ -31,6 +37,8 @@ pub struct Running {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) end: watch::Receiver<Option<Option<String>>>,
     pub(super) faults: watch::Receiver<Option<String>>,
+    pub(super) leaving: watch::Sender<bool>,
+    pub(super) node: NodeId,
     pub(super) background: Background,
     pub(super) groups: Metadata,
     pub(super) home: Box<dyn Home>,
@@ -67,6 +75,29 @@ impl Running {
             fault = self.groups.global.failed() => format!("the global group: {fault}"),
             fault = self.groups.regional.failed() => format!("the regional group: {fault}"),
         }
+    }
+
+    /// Hands this node's shards to others, so that no write waits until its silence is noticed. Calls are
+    /// answered meanwhile. Gives up after a while: nobody may be there to take them.
+    pub async fn leave(&self) {
+        self.leaving.send_replace(true);
+        let me = self.node;
+        let mut placements = self.groups.regional.watch();
+        let handed_over =
+            placements.wait_for(|placement| placement.to_hand_over(me).next().is_none());
+        match timeout(LEAVE_WITHIN, handed_over).await {
+            Ok(_) => tracing::info!("others lead the shards of this node; it stops"),
+            Err(_) => tracing::warn!("nobody took over all shards of this node; it stops anyway"),
+        }
+        // What this node committed as the group's leader others learn with its next heartbeat.
+        let placement = self.groups.regional.newest();
+        let others = placement.members.keys().filter(|node| **node != me);
+        let others = others.copied().collect();
+        let seen = self
+            .groups
+            .regional
+            .seen_by(others, placement.revision, TOLD_WITHIN);
+        seen.await;
     }
 
     /// Stops: no new calls, what was taken is answered and synced, files are closed.

@@ -7,7 +7,10 @@
 
 mod arriving;
 mod piece;
+mod progress;
 mod sending;
+
+pub use progress::{Progress, Sent};
 
 use super::{
     methods::Call,
@@ -25,15 +28,15 @@ use tokio::sync::mpsc;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// Answers pieces that come from other nodes, and gives the task that sends to them what `orders` ask
-/// for.
+/// for, and says in `progress` how far it is.
 pub fn start(
     mesh: Arc<Mesh>,
     peers: &Peers,
     inputs: mpsc::Sender<Input>,
-    orders: mpsc::UnboundedReceiver<SnapshotOrder>,
+    (orders, progress): (mpsc::UnboundedReceiver<SnapshotOrder>, Progress),
     place: Blocking,
 ) -> impl Future<Output = ()> + Send + 'static {
     let arriving = Arriving::new(inputs.clone(), place);
     peers.offer(Call::Snapshot, Arc::new(arriving));
-    Sending::new(mesh, inputs, place).run(orders)
+    Sending::new(mesh, inputs, place, progress).run(orders)
 }

@@ -106,6 +106,7 @@ async fn run(
     )
     .await?;
     peering::take_part(own, &peering, &groups, &mut background);
+    let node = peering.me.node;
     let me = registration::member(&settings, &peering.me, files.store_id);
     let faults = peering::register(me.clone(), &groups, &mut background);
     let clock = Arc::clone(&components.clock);
@@ -113,12 +114,17 @@ async fn run(
     let cluster = peering.me.cluster.cluster();
     let cluster = cluster.expect("metadata comes with a cluster");
     peering.offer_writes(&global, &components);
-    let positions = peering.offer_positions();
+    let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let liveness = liveness::follow(own, (me, cluster), &held, gossip, &mut background);
     let around = (&held.mesh, &groups);
     peering::grow(&settings, around, liveness.clone(), &mut background);
-    let readiness = readiness::follow(held.region.clone(), held.board.clone(), &mut background);
+    let readiness = readiness::follow(
+        held.region.clone(),
+        held.board.clone(),
+        leaving.subscribe(),
+        &mut background,
+    );
     let (guard, trail) = guard::follow(&global, &components, &*home, &mut background);
     let edge = Edge {
         settings: &settings,
@@ -140,6 +146,7 @@ async fn run(
         liveness,
         positions,
         trail,
+        clock: Arc::clone(&components.clock),
     };
     let (grpc, http) = edge.serve((grpc, http), &gateway, admin, &mut background);
     Ok(Running {
@@ -149,6 +156,8 @@ async fn run(
         inputs: held.inputs,
         end: held.end,
         faults,
+        leaving,
+        node,
         background,
         groups,
         home,

@@ -30,6 +30,7 @@ views: [{ name: state, entity: thing, features: [{ name: a, type: int64, default
         "atoll_write_rows_total",
         r#"atoll_store_bytes{kind="live"}"#,
         "atoll_store_index_bytes ",
+        r#"atoll_catch_up_bytes_total{way="snapshot"} 0"#,
         "atoll_build_info",
     ] {
         let stands = text.lines().any(|own| own.starts_with(line));

@@ -70,6 +70,12 @@ impl Store {
 }
 
 impl SnapshotReader {
+    /// Rows that were read so far.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// The next chunk, of about `bytes`; none after the trailer.
     pub fn next_chunk(&mut self, bytes: usize) -> Result<Option<Bytes>, SnapshotError> {
         let chunk = match &mut self.stage {

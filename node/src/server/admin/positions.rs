@@ -1,12 +1,19 @@
-//! Where the logs of shards end on each node, asked of the nodes themselves.
+//! Where the logs of shards end on each node, and how far the snapshots are that it sends: asked of the
+//! nodes themselves.
 //!
 //! ```text
-//! version 1 | shards 4 | each: shard 2 | epoch 4 | end 8 | committed 8
+//! version 2 | shards 4    | each: shard 2 | epoch 4 | end 8 | committed 8
+//!           | snapshots 4 | each: shard 2 | receiver 8 | rows sent 8 | rows 8 | bytes sent 8
 //! ```
 
 use crate::{
     peer::{Class, Failure, Mesh},
-    server::{methods::Call, peers::Service, shards::Input},
+    server::{
+        methods::Call,
+        peers::Service,
+        shards::Input,
+        snapshots::{Progress, Sent},
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// A node that does not answer within this is shown without positions: a person waits.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
@@ -39,22 +46,36 @@ pub(super) struct At {
 /// How far a node's replicas are.
 pub(super) type Replicas = BTreeMap<ShardId, At>;
 
+/// What one node says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Told {
+    /// How far its replicas are.
+    pub(super) replicas: Replicas,
+    /// How far the snapshots are that it sends, by shard and receiver.
+    pub(super) sent: BTreeMap<(ShardId, NodeId), Sent>,
+}
+
 /// Asks, and answers for this node's own shards.
 #[derive(Clone)]
 pub struct Positions {
     shards: mpsc::Sender<Input>,
     mesh: Arc<Mesh>,
+    progress: Progress,
 }
 
 impl Positions {
-    /// Of these shards, and of other nodes over `mesh`.
+    /// Of these shards and snapshots, and of other nodes over `mesh`.
     #[must_use]
-    pub fn new(shards: mpsc::Sender<Input>, mesh: Arc<Mesh>) -> Self {
-        Self { shards, mesh }
+    pub fn new(shards: mpsc::Sender<Input>, mesh: Arc<Mesh>, progress: Progress) -> Self {
+        Self {
+            shards,
+            mesh,
+            progress,
+        }
     }
 
-    /// How far the replicas on each of `nodes` are; nodes that do not answer in time are left out.
-    pub(super) async fn of(&self, nodes: Vec<NodeId>) -> BTreeMap<NodeId, Replicas> {
+    /// How far each of `nodes` is; nodes that do not answer in time are left out.
+    pub(super) async fn of(&self, nodes: Vec<NodeId>) -> BTreeMap<NodeId, Told> {
         let asked = nodes.into_iter().map(|node| async move {
             let answer = if node == self.mesh.me().node {
                 self.own().await
@@ -66,7 +87,7 @@ impl Positions {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    async fn ask(&self, node: NodeId) -> Option<Replicas> {
+    async fn ask(&self, node: NodeId) -> Option<Told> {
         let call = Call::Positions as u8;
         let answer = self
             .mesh
@@ -74,7 +95,7 @@ impl Positions {
         decode(&answer.await.ok()?).ok()
     }
 
-    async fn own(&self) -> Option<Replicas> {
+    async fn own(&self) -> Option<Told> {
         let (asker, answer) = oneshot::channel();
         self.shards.send(Input::Report(asker)).await.ok()?;
         let report = timeout(ANSWER_WITHIN, answer).await.ok()?.ok()?;
@@ -90,7 +111,10 @@ impl Positions {
             };
             (report.shard, at)
         });
-        Some(at.collect())
+        Some(Told {
+            replicas: at.collect(),
+            sent: self.progress.read(),
+        })
     }
 }
 
@@ -103,24 +127,31 @@ impl Service for Positions {
     }
 }
 
-fn encode(replicas: &Replicas) -> Bytes {
+fn encode(told: &Told) -> Bytes {
     let mut out = vec![VERSION];
-    out.extend((replicas.len() as u32).to_le_bytes());
-    for (shard, at) in replicas {
+    out.extend((told.replicas.len() as u32).to_le_bytes());
+    for (shard, at) in &told.replicas {
         out.extend(shard.0.to_le_bytes());
         out.extend(at.epoch.0.to_le_bytes());
         out.extend(at.end.0.to_le_bytes());
         out.extend(at.committed.0.to_le_bytes());
     }
+    out.extend((told.sent.len() as u32).to_le_bytes());
+    for ((shard, to), sent) in &told.sent {
+        out.extend(shard.0.to_le_bytes());
+        for number in [to.0, sent.rows, sent.of_rows, sent.bytes] {
+            out.extend(number.to_le_bytes());
+        }
+    }
     out.into()
 }
 
-fn decode(bytes: &[u8]) -> Result<Replicas, Malformed> {
+fn decode(bytes: &[u8]) -> Result<Told, Malformed> {
     let mut reader = Reader::new(bytes, "positions of replicas");
     if reader.u8()? != VERSION {
         return Err(reader.malformed("its version is not known here"));
     }
-    let mut replicas = Replicas::new();
+    let mut told = Told::default();
     for _ in 0..reader.u32()? {
         let shard = ShardId(reader.u16()?);
         let at = At {
@@ -128,10 +159,19 @@ fn decode(bytes: &[u8]) -> Result<Replicas, Malformed> {
             end: Position(reader.u64()?),
             committed: Position(reader.u64()?),
         };
-        replicas.insert(shard, at);
+        told.replicas.insert(shard, at);
+    }
+    for _ in 0..reader.u32()? {
+        let to = (ShardId(reader.u16()?), NodeId(reader.u64()?));
+        let sent = Sent {
+            rows: reader.u64()?,
+            of_rows: reader.u64()?,
+            bytes: reader.u64()?,
+        };
+        told.sent.insert(to, sent);
     }
     reader.finish()?;
-    Ok(replicas)
+    Ok(told)
 }
 
 #[cfg(test)]
@@ -145,9 +185,17 @@ mod tests {
             end: Position(end),
             committed: Position(committed),
         };
-        let replicas = Replicas::from([(ShardId(3), at(9, 7)), (ShardId(900), at(u64::MAX, 0))]);
-        let bytes = encode(&replicas);
-        assert_eq!(decode(&bytes), Ok(replicas));
+        let sent = Sent {
+            rows: 5,
+            of_rows: 70,
+            bytes: 900,
+        };
+        let told = Told {
+            replicas: [(ShardId(3), at(9, 7)), (ShardId(900), at(u64::MAX, 0))].into(),
+            sent: [((ShardId(3), NodeId(8)), sent)].into(),
+        };
+        let bytes = encode(&told);
+        assert_eq!(decode(&bytes), Ok(told));
         for length in 0..bytes.len() {
             assert!(decode(&bytes[..length]).is_err(), "{length}");
         }

@@ -102,12 +102,8 @@ impl Admin {
             )));
         }
         let placement = self.region.placement();
-        let holders = placement.members.values();
-        let holders = holders.filter(|member| member.store.is_some());
-        let answers = self
-            .positions
-            .of(holders.map(|own| own.node).collect())
-            .await;
+        let told = self.told(&placement).await.into_iter();
+        let answers = told.map(|(node, told)| (node, told.replicas)).collect();
         let lost = lost(&placement, &answers, &request.shards);
         if !named.is_empty() && !lost.is_empty() {
             // Whoever stamped what is lost may have been ahead by so much: what comes is stamped later.

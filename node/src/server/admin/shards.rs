@@ -2,7 +2,7 @@
 
 use super::{
     name_of,
-    positions::{At, Replicas},
+    positions::{At, Told},
 };
 use proto::id::{NodeId, ShardId};
 use raft::placement::{Placement, ShardConfig, state::Replica};
@@ -13,9 +13,9 @@ pub(super) fn status(
     shard: ShardId,
     config: &ShardConfig,
     placement: &Placement,
-    positions: &BTreeMap<NodeId, Replicas>,
+    positions: &BTreeMap<NodeId, Told>,
 ) -> v1::ShardStatus {
-    let at = |node: NodeId| -> Option<&At> { positions.get(&node)?.get(&shard) };
+    let at = |node: NodeId| -> Option<&At> { positions.get(&node)?.replicas.get(&shard) };
     let replica = |replica: &Replica, in_sync: bool| {
         let role = match (*replica == config.primary, in_sync) {
             (true, _) => "primary",

@@ -253,6 +253,7 @@ mod tests {
             gateway: true,
             addresses: Addresses::default(),
             draining: false,
+            fewer_copies: false,
         })
     }
 

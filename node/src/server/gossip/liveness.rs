@@ -13,6 +13,8 @@ use tokio::sync::watch;
 pub struct Heard {
     /// Whether signs of life came lately.
     pub is_alive: bool,
+    /// When it last did, by this node's monotonic clock; none before it was heard to live.
+    pub alive_at_micros: Option<u64>,
     /// What it said last.
     pub facts: Arc<Facts>,
 }

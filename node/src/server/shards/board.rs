@@ -30,6 +30,7 @@ pub struct Board(Arc<Shown>);
 struct Shown {
     standings: RwLock<Arc<BTreeMap<ShardId, Standing>>>,
     appended_bytes: AtomicU64,
+    caught_up_bytes: AtomicU64,
 }
 
 impl Board {
@@ -48,6 +49,18 @@ impl Board {
     pub(super) fn note_appended(&self, bytes: usize) {
         self.0
             .appended_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes read from the log for replicas that lag, since the start.
+    #[must_use]
+    pub fn caught_up_bytes(&self) -> u64 {
+        self.0.caught_up_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_caught_up(&self, bytes: usize) {
+        self.0
+            .caught_up_bytes
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

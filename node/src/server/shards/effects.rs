@@ -55,6 +55,10 @@ impl Driver {
                 let (store, now) = (self.writer.store(), replication_now(self.now).monotonic);
                 self.holds.reads(store, (shard, peer), from, now);
                 let read = self.read_log(shard, from, bytes);
+                if let Read::Entries(entries) = &read {
+                    let read_bytes = entries.iter().map(|entry| entry.bytes().len()).sum();
+                    self.board.note_caught_up(read_bytes);
+                }
                 self.step(shard, Event::LogRead { peer, from, read });
                 Ok(())
             }

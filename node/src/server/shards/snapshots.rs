@@ -38,6 +38,8 @@ pub struct OpenSnapshot {
     pub header: bytes::Bytes,
     /// The others.
     pub reader: SnapshotReader,
+    /// Rows that there are now, about.
+    pub rows: u64,
 }
 
 /// What comes to the log's thread about snapshots.
@@ -158,6 +160,7 @@ impl Driver {
         self.holds
             .will_read(self.writer.store(), (shard, order.to), from);
         Ok(OpenSnapshot {
+            rows: self.writer.store().rows(shard) as u64,
             base,
             header: header.expect("a snapshot begins with a header"),
             reader,

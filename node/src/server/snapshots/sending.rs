@@ -2,7 +2,7 @@
 //! the network to others.
 
 use super::{
-    PIECE_BYTES,
+    PIECE_BYTES, Progress, Sent,
     piece::{Content, Piece},
 };
 use crate::{
@@ -50,17 +50,24 @@ pub struct Sending {
     mesh: Arc<Mesh>,
     inputs: mpsc::Sender<Input>,
     place: Blocking,
+    progress: Progress,
     room: Arc<Semaphore>,
 }
 
 impl Sending {
     /// Sends over `mesh`; `inputs` leads to the log's thread.
     #[must_use]
-    pub fn new(mesh: Arc<Mesh>, inputs: mpsc::Sender<Input>, place: Blocking) -> Self {
+    pub fn new(
+        mesh: Arc<Mesh>,
+        inputs: mpsc::Sender<Input>,
+        place: Blocking,
+        progress: Progress,
+    ) -> Self {
         Self {
             mesh,
             inputs,
             place,
+            progress,
             room: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
@@ -73,6 +80,7 @@ impl Sending {
             let sending = self.clone();
             tokio::spawn(async move {
                 let sent = sending.send(order).await;
+                sending.progress.ended(order.arrival.shard, order.to.node);
                 drop(permit);
                 sending.end(order, sent).await;
             });
@@ -109,7 +117,7 @@ impl Sending {
                 .await?;
         }
         pieces.send(Content::Rows(opened.header)).await?;
-        let mut reader = opened.reader;
+        let (mut reader, of_rows) = (opened.reader, opened.rows);
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -120,6 +128,12 @@ impl Sending {
             };
             let (next, chunk) = self.place.run(read).await;
             reader = next;
+            let sent = Sent {
+                rows: reader.rows(),
+                of_rows,
+                bytes: pieces.bytes,
+            };
+            self.progress.sent(order.arrival.shard, order.to.node, sent);
             let Some(chunk) = chunk? else {
                 break;
             };

@@ -47,7 +47,8 @@ impl Edge<'_> {
         let clock = &self.components.clock;
         let remote = RemoteShards::new(self.cluster, Arc::clone(&held.mesh));
         let hedges = Hedges::default();
-        let mut metrics = metrics::registry(&held.store);
+        let catch_up = (held.board.clone(), held.progress.clone());
+        let mut metrics = metrics::registry(&held.store, catch_up);
         hedges.register(&mut metrics);
         let (region, inputs) = (held.region.clone(), held.inputs.clone());
         gateway::Parts {

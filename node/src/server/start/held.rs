@@ -17,7 +17,7 @@ use crate::{
         running::Background,
         scans::TakenScans,
         shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
-        snapshots,
+        snapshots::{self, Progress},
     },
     settings::NodeSettings,
 };
@@ -35,6 +35,7 @@ pub(super) struct Held {
     pub(super) own: OwnShards,
     pub(super) region: RegionView,
     pub(super) end: watch::Receiver<Option<Option<String>>>,
+    pub(super) progress: Progress,
 }
 
 /// Puts the shards to work on what the store holds of them.
@@ -51,13 +52,21 @@ pub(super) fn hold_shards(
         peers,
         inputs,
         queue,
+        progress,
+        leaving,
         ..
     } = peering;
     let (store, writer, recovered) = files.store;
     let (proposals, proposed) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
     let (own_mesh, own_inputs) = (Arc::clone(&mesh), inputs.clone());
-    let sending = snapshots::start(own_mesh, &peers, own_inputs, ordered, components.place);
+    let sending = snapshots::start(
+        own_mesh,
+        &peers,
+        own_inputs,
+        (ordered, progress.clone()),
+        components.place,
+    );
     background.spawn(sending);
     let board = Board::default();
     let driver = Driver::new(Parts {
@@ -88,6 +97,7 @@ pub(super) fn hold_shards(
         (&me, mesh.clone(), &peers),
         groups,
         (inputs.clone(), proposed),
+        leaving.subscribe(),
         background,
     );
     let own = offer_reads(components, (&me, &peers), (&store, &board), global);
@@ -105,6 +115,7 @@ pub(super) fn hold_shards(
         own,
         region,
         end,
+        progress,
     })
 }
 
@@ -167,6 +178,7 @@ fn drive_placement(
     (me, mesh, peers): (&Me, Arc<Mesh>, &Peers),
     groups: &Metadata,
     (shards, proposed): (mpsc::Sender<Input>, mpsc::UnboundedReceiver<Proposed>),
+    leaving: watch::Receiver<bool>,
     background: &mut Background,
 ) -> watch::Receiver<Arc<Placement>> {
     let regional = Regional {
@@ -177,6 +189,7 @@ fn drive_placement(
         shards,
         mesh,
         clock: Arc::clone(&components.clock),
+        leaving,
     };
     let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
     peers.send_reports_to(reporters);

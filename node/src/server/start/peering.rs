@@ -17,6 +17,7 @@ use crate::{
         remote_writes::TakenWrites,
         running::Background,
         shards::{self, Input},
+        snapshots::Progress,
         states::States,
     },
     settings::NodeSettings,
@@ -34,6 +35,9 @@ pub(super) struct Peering {
     pub(super) groups: Arc<Groups>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) queue: mpsc::Receiver<Input>,
+    pub(super) progress: Progress,
+    /// Whether this process is about to stop.
+    pub(super) leaving: watch::Sender<bool>,
 }
 
 impl Peering {
@@ -55,7 +59,8 @@ impl Peering {
 
     /// Lets other nodes ask how far this node's replicas are, and this one ask them.
     pub(super) fn offer_positions(&self) -> Positions {
-        let positions = Positions::new(self.inputs.clone(), Arc::clone(&self.mesh));
+        let (inputs, mesh) = (self.inputs.clone(), Arc::clone(&self.mesh));
+        let positions = Positions::new(inputs, mesh, self.progress.clone());
         let answering = Arc::new(positions.clone());
         self.peers.offer(Call::Positions, answering);
         positions
@@ -91,6 +96,8 @@ pub(super) fn connect(
         groups,
         inputs,
         queue,
+        progress: Progress::default(),
+        leaving: watch::Sender::new(false),
     }
 }
 

@@ -148,6 +148,7 @@ impl Node {
         let (orders, ordered) = mpsc::unbounded_channel();
         let (proposals, proposed) = mpsc::unbounded_channel();
         let place = Blocking::Inline;
+        let ordered = (ordered, snapshots::Progress::default());
         let sending = snapshots::start(Arc::clone(&mesh), &peers, inputs.clone(), ordered, place);
         if self.gives_copies {
             let taken = TakenRepairs::new(Arc::clone(&store), place);
