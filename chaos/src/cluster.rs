@@ -130,6 +130,24 @@ impl Cluster {
         Ok(())
     }
 
+    /// Makes a node that is not started: it joins when it is, by its seeds.
+    pub fn reserve(&mut self) -> Result<usize> {
+        let place = self.nodes.len();
+        self.nodes.push(Node::new(place, self.folder.path())?);
+        Ok(place)
+    }
+
+    /// Asks a node to end, as a service manager does, and waits until it has.
+    pub fn stop(&mut self, place: usize, within: Duration) -> Result<()> {
+        self.note(place, Change::Stands);
+        self.nodes[place].stop(within)
+    }
+
+    /// A node left the cluster for good.
+    pub fn left(&mut self, place: usize) {
+        self.note(place, Change::Left);
+    }
+
     /// Takes a node's process away at once.
     pub fn kill(&mut self, place: usize) -> Result<()> {
         self.note(place, Change::Stands);
@@ -158,7 +176,7 @@ impl Cluster {
         let end = Instant::now() + within;
         let left = || end.saturating_duration_since(Instant::now());
         for place in 0..self.nodes.len() {
-            if self.timeline.stands(place) {
+            if self.runs(place) && self.timeline.stands(place) {
                 self.await_ready(place, left())?;
             }
         }
@@ -176,13 +194,19 @@ impl Cluster {
 
     /// What keeps the cluster from being whole, as every gateway sees it; none if nothing does.
     pub fn unsettled(&self) -> Result<Option<String>> {
-        for place in 0..self.nodes.len() {
+        for place in (0..self.nodes.len()).filter(|place| self.runs(*place)) {
             let state = self.state_by(place)?;
             if let Some(why) = state.lacks(&self.shape) {
                 return Ok(Some(format!("node {place} says: {why}")));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a node has a process that is not frozen.
+    #[must_use]
+    pub fn runs(&self, place: usize) -> bool {
+        self.nodes[place].standing() == Standing::Runs
     }
 
     /// What a node says of the cluster.

@@ -22,7 +22,9 @@ pub mod load;
 
 pub mod judge;
 
+mod ending;
 pub mod frozen;
+pub mod operations;
 pub mod report;
 pub mod requests;
 pub mod rounds;

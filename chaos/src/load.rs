@@ -101,11 +101,12 @@ impl Load {
             .enable_all()
             .build()?;
         let addresses = cluster.nodes().iter().map(Node::grpc_address);
+        let running = (0..cluster.nodes().len()).filter(|place| cluster.runs(*place));
         let recorder = Recorder::new(header(plan.seed, id, &clock), Limits::default());
         let (stop, stopped) = watch::channel(false);
         let shared = Shared::new(
             plan,
-            addresses.collect(),
+            (addresses.collect(), running.count()),
             (recorder, clock, id),
             bulk,
             stopped,

@@ -7,6 +7,7 @@ use chaos::{
     cluster::{Cluster, Shape},
     frozen,
     load::Plan,
+    operations,
     report::Findings,
     requests, rounds, schema,
 };
@@ -61,6 +62,14 @@ enum Run {
         /// Nodes that are killed, one after the other
         #[arg(long, default_value_t = 3)]
         kills: usize,
+        #[command(flatten)]
+        size: Size,
+    },
+    /// Nodes join, are emptied and leave, are wiped and restarted, under load
+    Operations {
+        /// Where logs and the history go; by default they are kept after a violation only
+        #[arg(long)]
+        keep: Option<PathBuf>,
         #[command(flatten)]
         size: Size,
     },
@@ -166,6 +175,13 @@ fn run(run: Run) -> Result<Findings> {
         Run::Requests { kills, size } => {
             requests::run(&mut size.cluster()?, kills, size.whole_within())
         }
+        Run::Operations { keep, size } => operations::run(&operations::Settings {
+            shape: size.shape(),
+            load: size.load(),
+            calm: Duration::from_secs(5),
+            whole_within: size.whole_within(),
+            keep,
+        }),
         Run::Judge { history } => judge(&history),
         Run::Schema { size } => schema::run(&mut size.cluster()?, size.whole_within()),
     }

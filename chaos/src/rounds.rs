@@ -11,23 +11,18 @@ use crate::{
     atoll::Atoll,
     clock::Clock,
     cluster::{Cluster, Shape},
+    ending::Ending,
     judge::{self, GAP_LIMIT},
     load::{Load, Plan},
     report::Findings,
 };
 use anyhow::{Context as _, Result};
-use sim::{checker, history::Micros};
+use sim::history::Micros;
 use std::{
-    fs::File,
-    io::{BufWriter, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
-
-/// What is acknowledged when the load ends is at all replicas a little later: closes come every
-/// 250 ms.
-const SPREAD: Duration = Duration::from_secs(2);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -162,59 +157,15 @@ impl Run<'_> {
     }
 
     fn conclude(mut self, from: Micros) -> Result<Findings> {
-        self.load.stop()?;
-        let to = self.clock.now();
-        if let Err(error) = self.read_all_back() {
-            self.findings
-                .violated(format!("reading all back: {error:#}"));
-        }
-        let found = judge::judge(self.cluster.timeline(), &self.load.lookups(), from, to);
-        self.findings.tell(format!("over all: {found}"));
-        for example in &found.examples {
-            self.findings.violated(example.clone());
-        }
-        let history = self.load.history();
-        let report = checker::judge(&history).context("judge the history")?;
-        self.findings.tell(report.judged.to_string());
-        for violation in &report.violations {
-            self.findings.violated(violation.to_string());
-        }
-        self.keep()?;
-        Ok(self.findings)
-    }
-
-    fn read_all_back(&mut self) -> Result<()> {
-        self.cluster.settle(self.settings.whole_within)?;
-        thread::sleep(SPREAD);
-        for place in 0..self.cluster.nodes().len() {
-            let name = self.cluster.nodes()[place].name().to_owned();
-            self.load.read_back(place, &name)?;
-            for fault in self.load.read_bulk(place)? {
-                self.findings.violated(fault);
-            }
-            let rows = self.settings.load.bulk_rows;
-            self.findings.tell(format!(
-                "every row of clients and {rows} loaded rows read through {name}"
-            ));
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self) -> Result<()> {
-        let folder = match &self.settings.keep {
-            Some(folder) => folder.clone(),
-            None if self.findings.is_clean() => return Ok(()),
-            None => std::env::temp_dir().join(format!("atoll-chaos-kept-{}", std::process::id())),
+        let ending = Ending {
+            cluster: &mut self.cluster,
+            load: &mut self.load,
+            clock: self.clock,
+            rows: self.settings.load.bulk_rows,
+            whole_within: self.settings.whole_within,
+            keep: self.settings.keep.as_deref(),
         };
-        self.cluster.keep_logs(&folder)?;
-        self.keep_history(&folder)?;
-        self.findings.kept = Some(folder);
-        Ok(())
-    }
-
-    fn keep_history(&self, folder: &Path) -> Result<()> {
-        let mut out = BufWriter::new(File::create(folder.join("history.jsonl"))?);
-        self.load.history().write_jsonl(&mut out)?;
-        Ok(out.flush()?)
+        ending.conclude(from, &mut self.findings)?;
+        Ok(self.findings)
     }
 }

@@ -6,10 +6,12 @@ use rustix::process::Signal;
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 const ASK_WITHIN: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(20);
 /// How much of a log explains a failure.
 const LAST_LINES: usize = 15;
 
@@ -143,6 +145,40 @@ impl Node {
             .map_or(Ok(()), |mut process| process.kill())
     }
 
+    /// Lets its process end in its own way, which must come in time.
+    pub fn stop(&mut self, within: Duration) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        let end = Instant::now() + within;
+        while self.is_running()? {
+            if Instant::now() >= end {
+                bail!(
+                    "node {} does not end in {within:?}{}",
+                    self.name,
+                    self.last_words()
+                );
+            }
+            thread::sleep(POLL);
+        }
+        self.process = None;
+        self.standing = Standing::Down;
+        Ok(())
+    }
+
+    /// Whether it has a process that did not end.
+    pub fn is_running(&mut self) -> Result<bool> {
+        match &mut self.process {
+            Some(process) => Ok(process.ended()?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    /// Bytes that its process sent to replicas that lag; none while it does not answer.
+    #[must_use]
+    pub fn sent_bytes(&self) -> Option<u64> {
+        let answer = http::get(self.http(), "/metrics", ASK_WITHIN).ok()?;
+        Some(answer.body.lines().filter_map(sent_bytes).sum())
+    }
+
     /// Lets its process stand still.
     pub fn freeze(&mut self) -> Result<()> {
         self.signal(Signal::STOP)?;
@@ -176,5 +212,25 @@ impl Node {
             self.name,
             lines[from..].join("\n")
         )
+    }
+}
+
+/// The bytes that a line of metrics tells of, if it does.
+fn sent_bytes(line: &str) -> Option<u64> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let is_asked_for = series.starts_with("atoll_catch_up_bytes_total{");
+    value.parse().ok().filter(|_| is_asked_for)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_sent_are_read_from_the_metrics() {
+        let line = "atoll_catch_up_bytes_total{way=\"log\"} 1048";
+        assert_eq!(sent_bytes(line), Some(1_048));
+        assert_eq!(sent_bytes("# HELP atoll_catch_up_bytes Bytes"), None);
+        assert_eq!(sent_bytes("atoll_store_index_bytes 7"), None);
     }
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 pub enum Change {
     /// It takes traffic.
     Serves,
-    /// It is about to be killed or frozen.
+    /// It is about to be killed, frozen or stopped.
     Stands,
+    /// It left the cluster for good.
+    Left,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,26 @@ pub enum When {
     Steady,
 }
 
-/// See the module. Nodes stand at the start.
+/// What a node does at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is no node of the cluster: not yet, or not any more.
+    Absent,
+    Stands,
+    Serves,
+}
+
+impl State {
+    const fn after(change: Change) -> Self {
+        match change {
+            Change::Serves => Self::Serves,
+            Change::Stands => Self::Stands,
+            Change::Left => Self::Absent,
+        }
+    }
+}
+
+/// See the module. The first nodes stand at the start; others are none of the cluster before they serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
     nodes: usize,
@@ -58,33 +79,41 @@ impl Timeline {
         let mut of_node = self.noted.iter().rev().filter(|noted| noted.node == node);
         of_node
             .next()
-            .is_none_or(|noted| noted.change == Change::Stands)
+            .is_none_or(|noted| noted.change != Change::Serves)
+    }
+
+    fn at_the_start(&self, gateway: usize) -> Vec<State> {
+        let noted = self.noted.iter().map(|noted| noted.node);
+        let last = noted.chain([gateway]).max().unwrap_or_default();
+        let mut states = vec![State::Stands; self.nodes];
+        states.resize(self.nodes.max(last + 1), State::Absent);
+        states
     }
 
     /// When a call through `gateway` ran.
     #[must_use]
     pub fn when(&self, gateway: usize, from: Micros, to: Micros, failover: Duration) -> When {
         let failover = u64::try_from(failover.as_micros()).unwrap_or(u64::MAX);
-        let mut serves = vec![false; self.nodes];
+        let mut states = self.at_the_start(gateway);
         let mut last_change = None;
         let mut is_answerable = true;
-        let judge = |serves: &[bool]| {
-            let standing = serves.iter().filter(|serves| !**serves).count();
-            serves[gateway] && standing <= 1
+        let judge = |states: &[State]| {
+            let standing = states.iter().filter(|state| **state == State::Stands);
+            states[gateway] == State::Serves && standing.count() <= 1
         };
         let begun = self.noted.partition_point(|noted| noted.at <= from);
         for noted in &self.noted[..begun] {
-            serves[noted.node] = noted.change == Change::Serves;
+            states[noted.node] = State::after(noted.change);
             last_change = Some(noted.at);
         }
-        is_answerable &= judge(&serves);
+        is_answerable &= judge(&states);
         for noted in self.noted[begun..]
             .iter()
             .take_while(|noted| noted.at <= to)
         {
-            serves[noted.node] = noted.change == Change::Serves;
+            states[noted.node] = State::after(noted.change);
             last_change = Some(noted.at);
-            is_answerable &= judge(&serves);
+            is_answerable &= judge(&states);
         }
         let is_soon = last_change.is_some_and(|at| at.0.saturating_add(failover) >= from.0);
         match (is_answerable, is_soon) {
@@ -153,6 +182,26 @@ mod tests {
         check(0, 50, 50, When::Unanswerable);
         check(0, 51, 51, When::Failover);
         check(0, 60, 61, When::Steady);
+    }
+
+    #[test]
+    fn a_node_counts_from_when_it_first_serves_until_it_left() {
+        let mut timeline = Timeline::of(2);
+        timeline.note(at(1), 0, Change::Serves);
+        let check = |timeline: &Timeline, gateway, from, expected| {
+            let when = timeline.when(gateway, at(from), at(from), Duration::ZERO);
+            assert_eq!(when, expected, "through {gateway} at {from}");
+        };
+        timeline.note(at(2), 1, Change::Serves);
+        timeline.note(at(5), 1, Change::Stands);
+        timeline.note(at(20), 2, Change::Serves);
+        check(&timeline, 0, 10, When::Steady);
+        check(&timeline, 2, 10, When::Unanswerable);
+        check(&timeline, 2, 21, When::Steady);
+        timeline.note(at(30), 0, Change::Stands);
+        check(&timeline, 2, 31, When::Unanswerable);
+        timeline.note(at(40), 1, Change::Left);
+        check(&timeline, 2, 41, When::Steady);
     }
 
     #[test]

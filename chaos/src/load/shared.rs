@@ -33,6 +33,7 @@ pub struct Shared {
     pub bulk: Bulk,
     cluster: ClusterId,
     addresses: Vec<String>,
+    gateways: usize,
     stop: watch::Receiver<bool>,
     asked: Mutex<Vec<Asked>>,
     beats: Mutex<Vec<Beat>>,
@@ -41,7 +42,7 @@ pub struct Shared {
 impl Shared {
     pub(super) fn new(
         plan: Plan,
-        addresses: Vec<String>,
+        (addresses, gateways): (Vec<String>, usize),
         (recorder, clock, cluster): (Recorder, Clock, ClusterId),
         bulk: Bulk,
         stop: watch::Receiver<bool>,
@@ -53,16 +54,17 @@ impl Shared {
             bulk,
             cluster,
             addresses,
+            gateways,
             stop,
             asked: Mutex::new(Vec::new()),
             beats: Mutex::new(Vec::new()),
         }
     }
 
-    /// How many gateways there are.
+    /// How many gateways clients use: nodes that come later are read through at the end only.
     #[must_use]
     pub const fn gateways(&self) -> usize {
-        self.addresses.len()
+        self.gateways
     }
 
     /// The cluster.

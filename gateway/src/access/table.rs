@@ -86,6 +86,8 @@ const ENDPOINTS: &[Endpoint] = &[
     grpc("/atoll.v1.AdminService/Status", Everywhere(See)),
     grpc("/atoll.v1.AdminService/Shards", Everywhere(See)),
     kept("/atoll.v1.AdminService/Recover", Everywhere(Administer)),
+    kept("/atoll.v1.AdminService/DrainNode", Everywhere(Administer)),
+    kept("/atoll.v1.AdminService/RemoveNode", Everywhere(Administer)),
     // Of an administrator of a project: in that one only.
     kept("/atoll.v1.AdminService/CreateToken", InProject(Administer)),
     kept("/atoll.v1.AdminService/RevokeToken", InProject(Administer)),

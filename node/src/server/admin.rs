@@ -122,6 +122,12 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::DrainNodeRequest>,
     ) -> Result<Response<v1::NodeOperation>, Status> {
+        let asked = request.get_ref();
+        let way = match asked.cancel {
+            true => "not to be emptied any more",
+            false => "to be emptied",
+        };
+        Note::beside(&request).write(format!("node {} {way}{}", asked.node, only_said(asked.dry_run)));
         Ok(Response::new(self.drain(request.into_inner()).await?))
     }
 
@@ -129,6 +135,8 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::RemoveNodeRequest>,
     ) -> Result<Response<v1::NodeOperation>, Status> {
+        let asked = request.get_ref();
+        Note::beside(&request).write(format!("node {}{}", asked.node, only_said(asked.dry_run)));
         Ok(Response::new(self.remove(request.into_inner()).await?))
     }
 
@@ -189,6 +197,14 @@ impl AdminService for Admin {
             node: name_of(self.region.me(), &placement),
             entries: self.trail.newest(limit),
         }))
+    }
+}
+
+/// The trail keeps rehearsals too, and says that they were none.
+const fn only_said(dry_run: bool) -> &'static str {
+    match dry_run {
+        true => ", only to be told the steps",
+        false => "",
     }
 }
 
