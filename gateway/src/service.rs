@@ -287,8 +287,11 @@ impl Gateway {
     /// Scans one part of a view's rows.
     pub async fn scan(
         &self,
+        caller: &Caller,
         request: &twin::ScanRequest,
     ) -> Result<BoxStream<'static, Result<twin::ScanPage, Failure>>, Failure> {
+        caller.may(Right::Read, &request.project)?;
+        self.settings.clients.check()?;
         let now = EventTime::saturating(self.clock.wall_micros());
         let catalog = self.catalogs.current()?;
         let scan = Scan::begin(&catalog, request, Arc::clone(&self.scanner), now).await?;

@@ -5,6 +5,7 @@
 pub mod data_dir;
 pub mod hlc_bound;
 
+mod frames;
 mod methods;
 mod peers;
 

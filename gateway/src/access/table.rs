@@ -74,6 +74,7 @@ const ENDPOINTS: &[Endpoint] = &[
     grpc("/atoll.v1.FeatureService/Write", InProject(Write)),
     grpc("/atoll.v1.FeatureService/WriteStream", InProject(Write)),
     grpc("/atoll.v1.FeatureService/Delete", InProject(Write)),
+    grpc("/atoll.v1.FeatureService/Scan", InProject(Read)),
     grpc("/atoll.v1.RegistryService/Plan", InProject(See)),
     kept("/atoll.v1.RegistryService/Apply", InProject(Define)),
     grpc("/atoll.v1.RegistryService/Get", InProject(See)),

@@ -79,7 +79,8 @@ impl FeatureService for Features {
         &self,
         request: Request<ScanRequest>,
     ) -> Result<Response<Self::ScanStream>, Status> {
-        let pages = self.gateway.scan(request.get_ref()).await;
+        let caller = Caller::asking(&request);
+        let pages = self.gateway.scan(&caller, request.get_ref()).await;
         let pages = pages.map_err(to_status)?;
         Ok(Response::new(
             pages.map(|page| page.map_err(to_status)).boxed(),

@@ -1,7 +1,7 @@
 //! Write path, step 4 between nodes: one part of a write, and what became of it, as bytes.
 //!
 //! ```text
-//! version 2 | crc 4 of all that follows
+//! version and checksum, as `frames` says
 //! part:   time left 8 (µs) | incarnation 4 | epoch 4 | follows 8 | project 4 | revision 8 | request 16
 //!         | ack 1 | slot 2 | shard 2 | placement 2 | number 2 | rows 4
 //!   row:  write 4 | row 4 | view 4 | schema 2 | hash 8 | event time 8 | key: length 2, bytes
@@ -20,37 +20,7 @@ mod part;
 pub use answer::{decode_answer, encode_answer};
 pub use part::{SentPart, decode_part, encode_part};
 
-use bytes::Bytes;
-use proto::codec::{Malformed, Reader};
-
 const VERSION: u16 = 1;
-const HEAD_BYTES: usize = 6;
-
-/// A head without its checksum; [`sealed`] fills that in.
-fn opened(capacity: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD_BYTES + capacity);
-    out.extend(VERSION.to_le_bytes());
-    out.extend([0; 4]);
-    out
-}
-
-fn sealed(mut out: Vec<u8>) -> Bytes {
-    let crc = crc32c::crc32c(&out[HEAD_BYTES..]);
-    out[2..HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
-    out.into()
-}
-
-/// What follows a head. A node that speaks another version says so instead of guessing.
-fn checked<'a>(bytes: &'a [u8], format: &'static str) -> Result<Reader<'a>, Malformed> {
-    let mut reader = Reader::new(bytes, format);
-    if reader.u16()? != VERSION {
-        return Err(reader.malformed("its version is not known here; run one release on all nodes"));
-    }
-    if reader.u32()? != crc32c::crc32c(reader.rest()) {
-        return Err(reader.malformed("its checksum does not fit"));
-    }
-    Ok(reader)
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What a gateway asks a node for, and the node's answer, as bytes.
 //!
 //! ```text
-//! version 2 | crc 4 of all that follows
+//! version and checksum, as `frames` says
 //! request: project 4 | revision 8 | wait 8 (µs) | token: length 4, bytes | shards 2, each 2
 //!          | groups 2, each: entity 4 | views 2 | keys 4
 //!     view: view 4 | schema 2 | features 2, each 2, rising
@@ -24,7 +24,6 @@ mod request;
 pub use answer::{Decoded, decode_answer, encode_answer};
 pub use request::{decode_request, encode_request};
 
-use bytes::Bytes;
 use proto::{
     codec::{Malformed, Reader},
     id::ClusterId,
@@ -32,33 +31,6 @@ use proto::{
 };
 
 const VERSION: u16 = 1;
-const HEAD_BYTES: usize = 6;
-
-/// A head without its checksum; [`sealed`] fills that in.
-fn opened(capacity: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD_BYTES + capacity);
-    out.extend(VERSION.to_le_bytes());
-    out.extend([0; 4]);
-    out
-}
-
-fn sealed(mut out: Vec<u8>) -> Bytes {
-    let crc = crc32c::crc32c(&out[HEAD_BYTES..]);
-    out[2..HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
-    out.into()
-}
-
-/// What follows a head. A node that speaks another version says so instead of guessing.
-fn checked<'a>(bytes: &'a [u8], format: &'static str) -> Result<Reader<'a>, Malformed> {
-    let mut reader = Reader::new(bytes, format);
-    if reader.u16()? != VERSION {
-        return Err(reader.malformed("its version is not known here; run one release on all nodes"));
-    }
-    if reader.u32()? != crc32c::crc32c(reader.rest()) {
-        return Err(reader.malformed("its checksum does not fit"));
-    }
-    Ok(reader)
-}
 
 fn put_length(length: usize, out: &mut Vec<u8>) {
     let length = u32::try_from(length).expect("messages are limited to 64 MiB");

@@ -1,7 +1,10 @@
 //! What became of a part, on its way back to the gateway.
 
-use super::{checked, opened, sealed};
-use crate::server::shards::PartAnswer;
+use super::VERSION;
+use crate::server::{
+    frames::{checked, opened, sealed},
+    shards::PartAnswer,
+};
 use bytes::Bytes;
 use proto::{
     codec::{Malformed, Reader},
@@ -24,7 +27,7 @@ const TEXT_BYTES: usize = 1 << 10;
 /// The bytes of an answer.
 #[must_use]
 pub fn encode_answer(answer: &PartAnswer) -> Bytes {
-    let mut out = opened(256);
+    let mut out = opened(VERSION, 256);
     match answer {
         PartAnswer::Unknown => out.push(UNKNOWN),
         PartAnswer::Written { written, copies } => {
@@ -60,7 +63,7 @@ fn encode_text(text: &str, out: &mut Vec<u8>) {
 
 /// Reads an answer.
 pub fn decode_answer(bytes: &[u8]) -> Result<PartAnswer, Malformed> {
-    let mut reader = checked(bytes, "answer to a part of a write")?;
+    let mut reader = checked(bytes, VERSION, "answer to a part of a write")?;
     let answer = match reader.u8()? {
         UNKNOWN => PartAnswer::Unknown,
         WRITTEN => decode_written(&mut reader)?,

@@ -1,6 +1,7 @@
 //! One part of a write on its way to the shard's primary.
 
-use super::{checked, opened, sealed};
+use super::VERSION;
+use crate::server::frames::{checked, opened, sealed};
 use bytes::Bytes;
 use gateway::write::writer::{Ack, Change, WriteBatch, WritePart, WriteRow};
 use proto::{
@@ -58,7 +59,7 @@ pub fn encode_part(
     (fence, follows, left): (Fence, Hlc, Duration),
 ) -> Result<Bytes, Refusal> {
     let part = &batch.parts[place];
-    let mut out = opened(1 << 12);
+    let mut out = opened(VERSION, 1 << 12);
     out.extend(
         u64::try_from(left.as_micros())
             .unwrap_or(u64::MAX)
@@ -122,7 +123,7 @@ pub fn decode_part(bytes: &Bytes) -> Result<SentPart, Malformed> {
     if bytes.len() > PART_BYTES {
         return Err(Reader::new(bytes, FORMAT).malformed("it is larger than an entry can be"));
     }
-    let mut reader = checked(bytes, FORMAT)?;
+    let mut reader = checked(bytes, VERSION, FORMAT)?;
     let left = Duration::from_micros(reader.u64()?);
     let fence = Fence {
         incarnation: Incarnation(reader.u32()?),

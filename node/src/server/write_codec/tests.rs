@@ -1,7 +1,8 @@
 //! Parts and answers read back as they were, and nothing else is read.
 
 use super::*;
-use crate::server::shards::PartAnswer;
+use crate::server::{frames::sealed, shards::PartAnswer};
+use bytes::Bytes;
 use gateway::{
     edge::Deadline,
     write::writer::{Ack, Change, WriteBatch, WritePart, WriteRow},
@@ -126,12 +127,6 @@ fn a_changed_or_missing_byte_is_noticed_wherever_it_is() {
 }
 
 /// `bytes` with a checksum that fits: what is wrong with them is for the reader to find.
-fn resealed(mut bytes: Vec<u8>) -> Bytes {
-    let crc = crc32c::crc32c(&bytes[HEAD_BYTES..]);
-    bytes[2..HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
-    bytes.into()
-}
-
 #[test]
 fn what_is_beyond_a_limit_or_out_of_order_is_not_read() {
     let fault = |rows| decode_part(&encoded(rows)).unwrap_err().fault;
@@ -156,7 +151,7 @@ fn what_is_beyond_a_limit_or_out_of_order_is_not_read() {
     let mut longer = encoded(sample()).to_vec();
     longer.push(0);
     assert_eq!(
-        decode_part(&resealed(longer)).unwrap_err().fault,
+        decode_part(&sealed(longer)).unwrap_err().fault,
         "it has bytes past its end"
     );
 }
@@ -227,7 +222,7 @@ proptest! {
     #[test]
     fn any_bytes_never_panic(mut bytes in vec(any::<u8>(), 6..400)) {
         bytes[..2].copy_from_slice(&VERSION.to_le_bytes());
-        let bytes = resealed(bytes);
+        let bytes = sealed(bytes);
         let _ = decode_part(&bytes);
         let _ = decode_answer(&bytes);
     }

@@ -1,7 +1,10 @@
 //! What a node answers with.
 
-use super::{checked, opened, put_length, put_token, sealed, take_token};
-use crate::server::fetch::own::{Answer, Asked, ShardAnswer};
+use super::{VERSION, put_length, put_token, take_token};
+use crate::server::{
+    fetch::own::{Answer, Asked, ShardAnswer},
+    frames::{checked, opened, sealed},
+};
 use bytes::Bytes;
 use gateway::lookup::{
     fetch::{GroupRead, GroupRows, Part},
@@ -38,7 +41,7 @@ pub enum Decoded {
 /// The bytes of an answer; `is_known` says of each view that was asked for whether it is in it.
 #[must_use]
 pub fn encode_answer(answer: &Answer, is_known: &[Vec<bool>], cluster: ClusterId) -> Bytes {
-    let mut out = opened(1 << 10);
+    let mut out = opened(VERSION, 1 << 10);
     out.push(ROWS);
     for shard in &answer.shards {
         out.push(u8::from(shard.is_read));
@@ -69,7 +72,7 @@ pub fn encode_answer(answer: &Answer, is_known: &[Vec<bool>], cluster: ClusterId
 }
 
 fn too_large() -> Bytes {
-    let mut out = opened(1);
+    let mut out = opened(VERSION, 1);
     out.push(TOO_LARGE);
     sealed(out)
 }
@@ -88,7 +91,7 @@ pub fn decode_answer(
     asked: &Asked,
     cluster: ClusterId,
 ) -> Result<Decoded, Malformed> {
-    let mut reader = checked(bytes, "rows of another node")?;
+    let mut reader = checked(bytes, VERSION, "rows of another node")?;
     match reader.u8()? {
         ROWS => {}
         TOO_LARGE => return reader.finish().map(|()| Decoded::TooLarge),

@@ -1,9 +1,12 @@
 //! What a node is asked for.
 
-use super::{checked, opened, put_length, put_token, sealed, take_token};
-use crate::server::fetch::{
-    layouts::{Layouts, NotOfSchema},
-    own::Asked,
+use super::{VERSION, put_length, put_token, take_token};
+use crate::server::{
+    fetch::{
+        layouts::{Layouts, NotOfSchema},
+        own::Asked,
+    },
+    frames::{checked, opened, sealed},
 };
 use bytes::Bytes;
 use gateway::{
@@ -34,7 +37,10 @@ pub struct Taken {
 #[must_use]
 pub fn encode_request(asked: &Asked, cluster: ClusterId) -> Bytes {
     let fetch = &asked.fetch;
-    let mut out = opened(256 + fetch.groups.iter().map(size_bytes).sum::<usize>());
+    let mut out = opened(
+        VERSION,
+        256 + fetch.groups.iter().map(size_bytes).sum::<usize>(),
+    );
     out.extend(fetch.project.0.to_le_bytes());
     out.extend(fetch.revision.0.to_le_bytes());
     out.extend((asked.wait.as_micros() as u64).to_le_bytes());
@@ -86,7 +92,7 @@ pub fn decode_request(
     cluster: ClusterId,
     layouts: &Layouts<impl Schemas>,
 ) -> Result<Taken, Malformed> {
-    let mut reader = checked(bytes, "request for rows")?;
+    let mut reader = checked(bytes, VERSION, "request for rows")?;
     let project = ProjectId(reader.u32()?);
     let revision = Revision(reader.u64()?);
     let wait = Duration::from_micros(reader.u64()?);

@@ -1,10 +1,14 @@
 //! Requests and answers read back as they were, and nothing else is read.
 
 use super::*;
-use crate::server::fetch::{
-    layouts::Layouts,
-    own::{Answer, Asked, ShardAnswer},
+use crate::server::{
+    fetch::{
+        layouts::Layouts,
+        own::{Answer, Asked, ShardAnswer},
+    },
+    frames::{HEAD_BYTES, sealed},
 };
+use bytes::Bytes;
 use gateway::{
     edge::Deadline,
     lookup::{
