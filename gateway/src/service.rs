@@ -291,9 +291,8 @@ impl Gateway {
         request: &twin::ScanRequest,
     ) -> Result<BoxStream<'static, Result<twin::ScanPage, Failure>>, Failure> {
         caller.may(Right::Read, &request.project)?;
-        self.settings.clients.check()?;
         let now = EventTime::saturating(self.clock.wall_micros());
-        let catalog = self.catalogs.current()?;
+        let catalog = self.serving()?;
         let scan = Scan::begin(&catalog, request, Arc::clone(&self.scanner), now).await?;
         let pages = stream::unfold(Some(scan), |scan| async move {
             let mut scan = scan?;

@@ -89,14 +89,20 @@ impl RequestId {
         u64::from_be_bytes([0, 0, b[0], b[1], b[2], b[3], b[4], b[5]])
     }
 
+    /// Whether it was issued more than `max_offset` after `now_millis`: of two clocks one is wrong.
+    #[must_use]
+    pub fn is_ahead(&self, now_millis: u64, max_offset: Duration) -> bool {
+        let ahead = u64::try_from(max_offset.as_millis()).unwrap_or(u64::MAX);
+        self.issued_millis() > now_millis.saturating_add(ahead)
+    }
+
     /// Whether a repeat of the request would be known at a log clock of `now_millis`. Ids may be
     /// issued up to `max_offset` ahead by a client's fast clock.
     #[must_use]
     pub fn is_within_window(&self, now_millis: u64, max_offset: Duration) -> bool {
         let window = u64::try_from(REQUEST_ID_WINDOW.as_millis()).expect("ten minutes fit");
-        let ahead = u64::try_from(max_offset.as_millis()).unwrap_or(u64::MAX);
-        let issued = self.issued_millis();
-        issued.saturating_add(window) > now_millis && issued <= now_millis.saturating_add(ahead)
+        let is_old = self.issued_millis().saturating_add(window) <= now_millis;
+        !is_old && !self.is_ahead(now_millis, max_offset)
     }
 }
 

@@ -171,6 +171,12 @@ pub enum Refused {
         /// The id.
         request: RequestId,
     },
+    /// The id was issued later than it can be by this node's clock.
+    #[error(
+        "the request id is dated ahead of this node's clock; send the write again, and if that does \
+         not help, set the clocks of the writer and of the region's nodes right"
+    )]
+    RequestIdAhead,
     /// The part does not fit an entry.
     #[error("the rows take {bytes} bytes, more than an entry holds; split the request")]
     TooLarge {
@@ -185,7 +191,7 @@ impl Refused {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::NotPrimary { .. } | Self::OtherEpoch { .. } => Reason::NoPrimary,
-            Self::NotReady => Reason::NotReady,
+            Self::NotReady | Self::RequestIdAhead => Reason::NotReady,
             Self::UnderReplicated { .. } => Reason::UnderReplicated,
             Self::Overloaded { .. } => Reason::Overloaded,
             Self::RequestIdExpired => Reason::RequestIdExpired,

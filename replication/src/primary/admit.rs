@@ -101,6 +101,10 @@ impl Primary {
         }
         // Not below what the log has seen, so an id that the table forgot is never admitted.
         let now = ctx.clock.last().millis().max(ctx.now.wall_millis);
+        // Whose clock is wrong is open: another primary, or this one later, may well take it.
+        if write.request.is_ahead(now, MAX_CLOCK_OFFSET) {
+            return Err(Refused::RequestIdAhead);
+        }
         if !write.request.is_within_window(now, MAX_CLOCK_OFFSET) {
             return Err(Refused::RequestIdExpired);
         }

@@ -30,6 +30,19 @@ fn refused(effects: &[Effect]) -> Option<Refused> {
 }
 
 #[test]
+fn an_id_from_ahead_is_for_another_time_and_an_old_one_for_never() {
+    let at = |millis| {
+        let mut bench = primary(&[1]);
+        let id = RequestId::make(millis, 7);
+        refused(&bench.step(Event::Write(write(2, id, 1, 1))))
+    };
+    assert_eq!(at(WALL + 500), None);
+    assert_eq!(at(WALL + 501), Some(Refused::RequestIdAhead));
+    assert_eq!(at(WALL - 600_000), Some(Refused::RequestIdExpired));
+    assert_eq!(at(WALL - 599_000), None);
+}
+
+#[test]
 fn a_stream_starts_with_its_start_record_and_is_numbered_without_gaps() {
     let mut bench = primary(&[1]);
     let mut headers = Vec::new();
