@@ -28,6 +28,9 @@ impl Primary {
         let now = ctx.now.monotonic;
         if core.planted.has(Bug::NoEpochEntry) {
             self.opened_at = Some(core.log.end().position);
+            self.next_beat = now;
+            self.ship_to_all(core, ctx, effects);
+            self.advance(core, ctx, effects);
             return Ok(());
         }
         let ended = self.ended_streams(core);
