@@ -45,6 +45,7 @@
 
 mod calls;
 mod cell;
+mod closes;
 mod fencing;
 mod finals;
 mod reach;
@@ -95,6 +96,7 @@ pub fn judge(history: &History) -> Result<Report, Unjudgeable> {
     let mut report = Report::default();
     requests::judge(&calls, &mut report);
     fencing::judge(history, &mut report);
+    closes::judge(history, &mut report);
     let answers = shape::judge(&calls, history.header(), &mut report);
     reads::judge(&calls, history.header(), &answers, &mut report);
     finals::judge(&calls, &mut report);

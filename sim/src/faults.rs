@@ -5,7 +5,9 @@
 //! acknowledged writes may be lost and nothing could be judged, and it ends healed.
 
 mod plan;
+mod power;
 mod schedule;
 
 pub use plan::{Budget, draw};
+pub use power::PowerLoss;
 pub use schedule::{Event, Fault, Host, ParseError, Schedule};

@@ -18,7 +18,7 @@ mod text;
 
 pub use data::{Bytes, Datum, Micros, RowKey, TokenBytes};
 pub use event::{
-    Acknowledged, CallId, Change, Committed, Entry, Event, FinalRead, Holds, LookupAnswer,
+    Acknowledged, CallId, Change, Closed, Committed, Entry, Event, FinalRead, Holds, LookupAnswer,
     LookupAnswered, LookupIssued, OriginAge, Primary, ReadCell, RejectedRow, Shipped, Status,
     Values, Wanted, WriteAnswer, WriteAnswered, WriteIssued, WriteRow,
 };

@@ -24,7 +24,10 @@ pub mod entropy;
 pub mod run;
 pub mod world;
 
+mod outcome;
 mod session;
+
+pub use outcome::{Cause, Outcome, RunError};
 
 pub mod one_node;
 pub mod region;

@@ -6,7 +6,7 @@ use node::settings::Durability;
 use replication::planted::Bug;
 use sim::{
     one_node,
-    region::{self, Outcome, PlantedBug, Rare},
+    region::{self, Outcome, PlantedBug, Rare, RunError},
     world::Line,
 };
 use std::{
@@ -45,7 +45,8 @@ struct RegionArguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, one after the other; it ends with the first that breaks a promise.
+    /// How many seeds, one after the other; it ends with the first that breaks a promise. With a
+    /// rule taken out, that is what is wanted.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// Simulated seconds of load, if not the usual.
@@ -54,6 +55,9 @@ struct RegionArguments {
     /// What "durable" means, if not what the seed says: every fifth counts memory.
     #[arg(long)]
     durability: Option<Durable>,
+    /// Only prints what is done to the region, and runs nothing.
+    #[arg(long)]
+    show: bool,
     /// The rule to take out.
     #[arg(long)]
     planted: Option<Rule>,
@@ -128,7 +132,11 @@ fn run_one_node(seed: u64, seconds: u64, keep: Option<&Path>) -> Result<()> {
     writeln!(out, "{:?}", outcome.seen)?;
     write!(out, "{}", outcome.report)?;
     if let Some(folder) = keep {
-        writeln!(out, "history {}", outcome.keep(folder)?.display())?;
+        writeln!(
+            out,
+            "history {}",
+            outcome.keep(folder, "one-node")?.display()
+        )?;
     }
     if !outcome.report.is_clean() {
         bail!(
@@ -141,6 +149,16 @@ fn run_one_node(seed: u64, seconds: u64, keep: Option<&Path>) -> Result<()> {
 
 /// Prints a line for each seed, and the rare states of all.
 fn run_regions(arguments: &RegionArguments) -> Result<()> {
+    if arguments.show {
+        for seed in arguments.seed..arguments.seed + arguments.seeds {
+            let plan = region::Plan::of(seed);
+            println!("seed {seed}, {} copies\n{}", plan.copies(), plan.drawn());
+        }
+        return Ok(());
+    }
+    if let Some(rule) = arguments.planted {
+        return find(rule, arguments);
+    }
     let mut rare = Rare::default();
     for seed in arguments.seed..arguments.seed + arguments.seeds {
         rare += &run_region(seed, arguments)?;
@@ -149,7 +167,27 @@ fn run_regions(arguments: &RegionArguments) -> Result<()> {
     Ok(())
 }
 
-fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
+/// Runs seeds without a rule until one shows harm. A run that does not heal shows none.
+fn find(rule: Rule, arguments: &RegionArguments) -> Result<()> {
+    for seed in arguments.seed..arguments.seed + arguments.seeds {
+        let outcome = run_seed(seed, arguments)?;
+        let harm = match &outcome {
+            Ok(outcome) => outcome.report.harm(),
+            Err(error) => error.harm(),
+        };
+        match (harm, outcome) {
+            (Some(harm), _) => {
+                println!("seed {seed}: found, {harm}");
+                return Ok(());
+            }
+            (None, Ok(_)) => println!("seed {seed}: clean"),
+            (None, Err(error)) => println!("no harm, but {error}"),
+        }
+    }
+    bail!("{rule:?} is not found in {} seeds", arguments.seeds);
+}
+
+fn run_seed(seed: u64, arguments: &RegionArguments) -> Result<Result<Outcome, RunError>> {
     let mut plan = region::Plan::of(seed);
     plan.planted = arguments.planted.map(Rule::planted);
     if let Some(durability) = arguments.durability {
@@ -166,6 +204,11 @@ fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
     if let Some(folder) = arguments.keep.as_ref().or(broken) {
         keep(folder, seed, &lines, outcome.as_ref().ok())?;
     }
+    Ok(outcome)
+}
+
+fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
+    let outcome = run_seed(seed, arguments)?;
     let outcome = outcome?;
     let judged = outcome.report.judged;
     println!(
@@ -188,7 +231,7 @@ fn run_region(seed: u64, arguments: &RegionArguments) -> Result<Rare> {
             outcome.report
         );
     }
-    Ok(outcome.rare)
+    Ok(outcome.seen)
 }
 
 fn keep(folder: &Path, seed: u64, lines: &[Line], outcome: Option<&Outcome>) -> Result<()> {
@@ -196,7 +239,7 @@ fn keep(folder: &Path, seed: u64, lines: &[Line], outcome: Option<&Outcome>) -> 
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     std::fs::write(folder.join(format!("region-{seed}.log")), lines)?;
     if let Some(outcome) = outcome {
-        outcome.keep(folder)?;
+        outcome.keep(folder, "region")?;
     }
     Ok(())
 }

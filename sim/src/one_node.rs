@@ -6,24 +6,27 @@
 
 mod clients;
 mod faults;
-mod outcome;
+mod seen;
 
-pub use outcome::{Outcome, Seen};
+pub use crate::outcome::RunError;
+pub use seen::Seen;
 
 use crate::{
-    checker,
     faults::Fault,
+    outcome,
     random::Random,
     run,
     session::Shared,
     world::{
-        self, Between, HostClock, Machine, Trace, World, components,
+        self, Between, HostClock, Machine, Trace, World, components, lose_power,
         node::{GRPC_PORT, run_single},
     },
 };
 use clients::{load, set_up_and_read_back};
-use std::{cell::Cell, error::Error, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep_until};
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+/// What came of a run.
+pub type Outcome = outcome::Outcome<Seen>;
 
 /// The node's host.
 const NODE: &str = "node";
@@ -57,29 +60,6 @@ impl Plan {
     }
 }
 
-/// A run gave nothing to judge.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The world stopped before its clients were done.
-    #[error("seed {seed}: {why}\n{schedule}")]
-    World {
-        /// The seed.
-        seed: u64,
-        /// Why.
-        why: String,
-        /// What was done to the node.
-        schedule: crate::faults::Schedule,
-    },
-    /// The history is not one that can be judged.
-    #[error("seed {seed}: {source}")]
-    History {
-        /// The seed.
-        seed: u64,
-        /// Why not.
-        source: checker::Unjudgeable,
-    },
-}
-
 /// Runs a plan as a run of its own.
 pub fn run(plan: &Plan) -> Result<Outcome, RunError> {
     let trace = Trace::default();
@@ -108,7 +88,10 @@ fn in_world(plan: &Plan, trace: &Trace) -> Result<Outcome, RunError> {
         .map_or(plan.load, |end| end.at);
     let reading = set_up_and_read_back(seed, machine.clone(), last_restart, shared.clone());
     world.client("reader", reading);
-    world.client("power", lose_power(drawn.power_losses, machine.clone()));
+    world.client(
+        "power",
+        lose_power(drawn.power_losses, vec![machine.clone()]),
+    );
     let crashes_with_loss = Cell::new(0);
     let on_fault = |fault| {
         if let Fault::Crash(_) = fault {
@@ -117,17 +100,19 @@ fn in_world(plan: &Plan, trace: &Trace) -> Result<Outcome, RunError> {
         }
     };
     if let Err(failed) = world.run(&drawn.schedule, on_fault) {
-        let (why, schedule) = (failed.to_string(), drawn.schedule);
-        return Err(RunError::World {
+        let history = shared.history();
+        return Err(RunError::world(
             seed,
-            why,
-            schedule,
-        });
+            &failed,
+            drawn.schedule,
+            history.as_ref(),
+        ));
     }
-    let history = shared.history();
-    let report = checker::judge(&history).map_err(|source| RunError::History { seed, source })?;
+    let history = shared
+        .history()
+        .expect("a run that ended defined its views");
     let seen = Seen::of(&history, &drawn.schedule, crashes_with_loss.get());
-    Ok(Outcome::new(trace, history, report, drawn.schedule, seen))
+    Outcome::of(trace, history, drawn.schedule, seen)
 }
 
 fn add_node(world: &mut World, seed: u64, machine: &Machine) {
@@ -135,19 +120,6 @@ fn add_node(world: &mut World, seed: u64, machine: &Machine) {
     let parts = components(seed, NODE, &clock, Arc::new(machine.clone()));
     let machine = machine.clone();
     world.host(NODE, move || run_single(machine.clone(), parts.clone()));
-}
-
-/// Takes the machine's power at the given times, in the middle of what it writes then.
-async fn lose_power(
-    losses: Vec<faults::PowerLoss>,
-    machine: Machine,
-) -> Result<(), Box<dyn Error>> {
-    let start = Instant::now();
-    for loss in losses {
-        sleep_until(start + loss.at).await;
-        machine.lose_power_after(loss.after_changes);
-    }
-    Ok(())
 }
 
 fn node_address() -> String {

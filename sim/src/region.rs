@@ -2,7 +2,7 @@
 //! through all of them while nodes crash, lose power in the middle of a write, stand still, are cut off
 //! from each other both ways and one way, lose a disk, and have wrong clocks. Then everything is
 //! healed, every shard must be in sync again and every gateway take writes, all rows are read back
-//! through every gateway and from every disk, and the whole history is judged.
+//! through every gateway and from every disk, and the whole history is judged, closes included.
 //!
 //! One seed decides all of it. Runs are made on a thread of [`crate::run::simulated`].
 
@@ -11,30 +11,35 @@ mod clients;
 mod disks;
 mod faults;
 mod operator;
-mod outcome;
 pub mod rare;
+mod told;
+mod traps;
 
+pub use crate::outcome::RunError;
 pub use operator::{ANSWERS_WITHIN, IN_SYNC_WITHIN};
-pub use outcome::Outcome;
 pub use rare::Rare;
 
 use crate::{
-    checker,
-    faults::{Fault, Host, Schedule},
-    history::{History, Micros},
+    faults::{Fault, Host},
+    history::{Event, History, Micros},
+    outcome,
     random::Random,
     run,
     session::Shared,
     world::{
-        self, HostClock, Journal, Line, Loss, Machine, Trace, World, components,
+        self, HostClock, Journal, Line, Loss, Machine, Trace, World, components, lose_power,
         node::{self, region_founding, region_node, run_in_region},
     },
 };
 use ::node::settings::Durability;
-use faults::{Drawn, NODES, PowerLoss};
+pub use faults::Drawn;
+use faults::NODES;
 use replication::planted::{Bug, Planted};
-use std::{cell::RefCell, error::Error, rc::Rc, time::Duration};
-use tokio::time::{Instant, sleep_until};
+use std::{cell::RefCell, rc::Rc, time::Duration};
+use traps::Traps;
+
+/// What came of a run.
+pub type Outcome = outcome::Outcome<Rare>;
 
 /// A rule that is taken out, to see that it is missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +80,26 @@ impl Plan {
         }
     }
 
+    /// How many copies its shards have: two on three nodes leave room for one that takes over; three
+    /// need every node.
+    #[must_use]
+    pub fn copies(&self) -> u8 {
+        if Random::of_purpose(self.seed, "copies").percent(50) {
+            2
+        } else {
+            3
+        }
+    }
+
+    /// What is done to the region, without doing it.
+    #[must_use]
+    pub fn drawn(&self) -> Drawn {
+        match self.durability {
+            Durability::Fsync => faults::draw(self.seed, &self.times()),
+            Durability::Replicated => apart::draw(self.seed, &self.times()),
+        }
+    }
+
     const fn planted(&self) -> Planted {
         match self.planted {
             Some(PlantedBug::Replication(bug)) => Planted::with(bug),
@@ -100,37 +125,6 @@ const LAST_CRASHES_LAST: Duration = Duration::from_millis(700);
 /// A client waits at most this many microseconds between two operations.
 const PAUSE_MICROS: u64 = 60_000;
 
-/// A run gave nothing to judge.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The world stopped before its clients were done: a node stopped, or something did not heal.
-    #[error("seed {seed}: {why}\n{schedule}")]
-    World {
-        /// The seed.
-        seed: u64,
-        /// Why.
-        why: String,
-        /// What was done to the nodes.
-        schedule: Schedule,
-    },
-    /// A disk cannot be read.
-    #[error("seed {seed}: {source}")]
-    Disk {
-        /// The seed.
-        seed: u64,
-        /// Why not.
-        source: disks::Unreadable,
-    },
-    /// The history is not one that can be judged.
-    #[error("seed {seed}: {source}")]
-    History {
-        /// The seed.
-        seed: u64,
-        /// Why not.
-        source: checker::Unjudgeable,
-    },
-}
-
 /// Runs a plan as a run of its own.
 pub fn run(plan: &Plan) -> Result<Outcome, RunError> {
     run_with_journal(plan).0
@@ -149,25 +143,38 @@ fn in_world(plan: &Plan, journal: &Journal) -> Result<Outcome, RunError> {
     let trace = Trace::default();
     let mut world = World::new(&world::Settings::of(seed, region.limit()), trace.clone());
     region.add_nodes(&mut world);
-    region.add_clients(&mut world);
+    region.add_clients(&mut world, journal);
     let schedule = region.drawn.schedule.clone();
-    let may = |fault, now| region.may_suffer(fault, now);
-    if let Err(failed) = world.run_where(&schedule, may, |fault| region.suffer(fault)) {
-        let why = failed.to_string();
-        return Err(RunError::World {
-            seed,
-            why,
-            schedule,
-        });
-    }
+    let sprung = Rc::<RefCell<usize>>::default();
+    let mut traps = Traps::new(
+        region.drawn.traps.clone(),
+        region.machines.clone(),
+        journal.clone(),
+        Rc::clone(&sprung),
+    );
+    let decide = |now, due: Vec<Fault>| {
+        let due = due
+            .into_iter()
+            .filter(|fault| region.may_suffer(*fault, now));
+        due.chain(traps.react(now)).collect()
+    };
+    let ran = world.run_where(&schedule, decide, |fault| region.suffer(fault));
     let ended = Micros(u64::try_from(world.elapsed().as_micros()).unwrap_or(u64::MAX));
     // Nodes let go of their disks.
     drop(world);
-    let history = region.history(ended)?;
-    let report = checker::judge(&history).map_err(|source| RunError::History { seed, source })?;
-    let mut rare = Rare::of(&journal.lines());
+    let lines = journal.lines();
+    let history = region.history(ended, &lines);
+    if let Err(failed) = ran {
+        // A disk may be as broken as the world is; what clients saw is judged in any case.
+        let history = history.ok().or_else(|| region.shared.history());
+        return Err(RunError::world(seed, &failed, schedule, history.as_ref()));
+    }
+    let mut rare = Rare::of(&lines);
+    rare += &Rare::done(&region.drawn);
+    rare.add(rare::TRAP, *sprung.borrow());
     rare += &region.rare.borrow();
-    Ok(Outcome::new(&trace, history, report, schedule, rare))
+    rare.sum_up();
+    Outcome::of(&trace, history?, schedule, rare)
 }
 
 /// A region of a run: what lies outside of its hosts' software.
@@ -188,10 +195,7 @@ impl Region {
         let machine = |place: u64| Machine::new(plan.seed.wrapping_mul(31).wrapping_add(place));
         Self {
             plan: *plan,
-            drawn: match plan.durability {
-                Durability::Fsync => faults::draw(plan.seed, &times),
-                Durability::Replicated => apart::draw(plan.seed, &times),
-            },
+            drawn: plan.drawn(),
             times,
             machines: (0..NODES as u64).map(machine).collect(),
             clocks: (0..NODES).map(|_| HostClock::default()).collect(),
@@ -207,12 +211,7 @@ impl Region {
     }
 
     fn add_nodes(&self, world: &mut World) {
-        // Two copies on three nodes leave room for one that takes over; three need every node.
-        let copies = if Random::of_purpose(self.plan.seed, "copies").percent(50) {
-            2
-        } else {
-            3
-        };
+        let copies = self.plan.copies();
         for (place, machine) in self.machines.iter().enumerate() {
             let host = node::name(place);
             let storage = std::sync::Arc::new(machine.clone());
@@ -230,12 +229,18 @@ impl Region {
         }
     }
 
-    fn add_clients(&self, world: &mut World) {
+    fn add_clients(&self, world: &mut World, journal: &Journal) {
         let seed = self.plan.seed;
         let shared = || self.shared.clone();
         for place in 0..NODES {
-            let until = self.times.faults.end;
-            let loading = clients::load(seed, place, until, PAUSE_MICROS, shared());
+            let rests = self.drawn.rests.iter();
+            let rests = rests.filter(|rest| rest.client == place);
+            let working = clients::Working {
+                until: self.times.faults.end,
+                rests: rests.map(|rest| rest.span.clone()).collect(),
+                pause_micros: PAUSE_MICROS,
+            };
+            let loading = clients::load(seed, place, working, shared());
             world.client(&format!("client-{}", place + 1), loading);
         }
         let watching = clients::watch(seed, self.watch_times(), shared());
@@ -258,8 +263,13 @@ impl Region {
                 (true, _) => Loss::Store,
                 (false, _) => Loss::Everything,
             };
-            let machine = self.machines[lost.host.0].clone();
-            let losing = operator::lose_disk(lost, loss, machine, Rc::clone(&self.rare));
+            let losing = operator::lose_disk(operator::Losing {
+                lost,
+                loss,
+                machine: self.machines[lost.host.0].clone(),
+                journal: journal.clone(),
+                rare: Rc::clone(&self.rare),
+            });
             world.client("disks", losing);
         }
     }
@@ -306,26 +316,25 @@ impl Region {
         }
     }
 
-    /// What clients recorded, and what the disks hold in the end.
-    fn history(&self, ended: Micros) -> Result<History, RunError> {
-        let seed = self.plan.seed;
-        let mut history = self.shared.history();
+    /// What clients recorded, what nodes told, and what the disks hold in the end.
+    fn history(&self, ended: Micros, lines: &[Line]) -> Result<History, RunError> {
+        let Some(mut history) = self.shared.history() else {
+            return Err(RunError::Formed {
+                seed: self.plan.seed,
+            });
+        };
         let held = disks::read(&self.machines);
-        for event in held.map_err(|source| RunError::Disk { seed, source })? {
+        let held = held.map_err(|disks::Unreadable { host, why }| RunError::Disk {
+            seed: self.plan.seed,
+            host,
+            why,
+        })?;
+        let told = told::closes(lines).map(Event::Closed);
+        for event in held.into_iter().chain(told) {
             history
                 .push(ended, event)
                 .expect("only calls are refused by a full history");
         }
         Ok(history)
     }
-}
-
-/// Takes the machines' power at the given times, in the middle of what they write then.
-async fn lose_power(losses: Vec<PowerLoss>, machines: Vec<Machine>) -> Result<(), Box<dyn Error>> {
-    let start = Instant::now();
-    for loss in losses {
-        sleep_until(start + loss.at).await;
-        machines[loss.host.0].lose_power_after(loss.after_changes);
-    }
-    Ok(())
 }

@@ -45,15 +45,11 @@ impl Shared {
         }
     }
 
-    /// What was recorded.
-    ///
-    /// # Panics
-    /// Before it began.
+    /// What was recorded, if it has begun: a run that ended defined its views.
     #[must_use]
-    pub fn history(&self) -> History {
+    pub fn history(&self) -> Option<History> {
         let shared = self.0.borrow();
-        let (recorder, _) = shared.as_ref().expect("a run that ended defined its views");
-        recorder.snapshot()
+        shared.as_ref().map(|(recorder, _)| recorder.snapshot())
     }
 }
 

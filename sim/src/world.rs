@@ -22,8 +22,8 @@ mod unsynced;
 
 pub use components::{HostClock, SeededEntropy, SimNetwork, components};
 pub use datagrams::SimDatagrams;
-pub use hosts::{Failed, Settings, World};
+pub use hosts::{Ended, Failed, Settings, World};
 pub use journal::{Journal, Line};
-pub use machine::{Between, Loss, Machine};
+pub use machine::{Between, Loss, Machine, lose_power};
 pub use replay::{Differs, same_twice};
 pub use trace::{Trace, TraceHash};

@@ -114,6 +114,7 @@ impl<'a> Calls<'a> {
                 Event::Primary(_)
                 | Event::Committed(_)
                 | Event::Shipped(_)
+                | Event::Closed(_)
                 | Event::Holds(_)
                 | Event::Note(_) => {}
             }

@@ -28,6 +28,8 @@ pub enum Invariant {
     I16,
     /// After healing everything answers again.
     I17,
+    /// No closed HLC is undercut.
+    I18,
 }
 
 /// One broken promise, or one event that breaks several.
@@ -103,6 +105,12 @@ impl Report {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    /// The first thing that is broken.
+    #[must_use]
+    pub fn harm(&self) -> Option<String> {
+        self.violations.first().map(ToString::to_string)
     }
 
     /// Whether `invariant` is among what is broken.

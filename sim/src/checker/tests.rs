@@ -2,8 +2,8 @@
 
 use super::{Invariant, Judged, Report, Unjudgeable, judge};
 use crate::history::{
-    Acknowledged, Bytes, CallId, Change, Committed, Datum, Entry, Event, FORMAT, FinalRead, Header,
-    History, Holds, LookupAnswer, LookupAnswered, LookupIssued, Micros, OrderBy, OriginAge,
+    Acknowledged, Bytes, CallId, Change, Closed, Committed, Datum, Entry, Event, FORMAT, FinalRead,
+    Header, History, Holds, LookupAnswer, LookupAnswered, LookupIssued, Micros, OrderBy, OriginAge,
     Primary, ReadCell, RejectedRow, RowKey, Shipped, Status, Values, ViewRule, Wanted, WriteAnswer,
     WriteAnswered, WriteIssued, WriteRow,
 };
@@ -272,7 +272,7 @@ const fn bare(status: Status) -> ReadCell {
 }
 
 const MISSING: ReadCell = bare(Status::NotFound);
-use Invariant::{I1, I3, I4, I5, I6, I8, I10, I11, I14, I16, I17};
+use Invariant::{I1, I3, I4, I5, I6, I8, I10, I11, I14, I16, I17, I18};
 
 #[test]
 fn a_lost_write_is_found_at_the_end() {
@@ -775,6 +775,7 @@ fn one_boot_acts_in_an_epoch_and_nothing_committed_changes() {
             incarnation,
             sequence,
             digest,
+            hlc: None,
         })
     };
     let told = |events: [Event; 3]| {
@@ -790,6 +791,40 @@ fn one_boot_acts_in_an_epoch_and_nothing_committed_changes() {
     told([committed(1, 1), committed(1, 3), committed(2, 2)]).expect(&[&[I8]]);
     told([shipped(1, 1), shipped(1, 1), shipped(2, 2)]).expect(&[]);
     told([shipped(1, 1), shipped(2, 2), shipped(2, 1)]).expect(&[&[I8]]);
+}
+
+#[test]
+fn nothing_past_a_close_is_stamped_at_or_below_it() {
+    let shipped = |sequence, hlc| {
+        Event::Shipped(Shipped {
+            stream: STREAM,
+            incarnation: Incarnation(1),
+            sequence: Sequence(sequence),
+            digest: sequence,
+            hlc: Some(Hlc(hlc)),
+        })
+    };
+    let closed = |sequence, hlc| {
+        Event::Closed(Closed {
+            stream: STREAM,
+            incarnation: Incarnation(1),
+            sequence: Sequence(sequence),
+            hlc: Hlc(hlc),
+            by: "node-1".to_owned(),
+        })
+    };
+    let told = |close| {
+        let mut story = script();
+        for event in [close, shipped(4, 40), shipped(5, 50), shipped(6, 60)] {
+            story.push(1, event);
+        }
+        story
+    };
+    told(closed(4, 49)).expect(&[]);
+    told(closed(4, 50)).expect(&[&[I18]]);
+    told(closed(5, 50)).expect(&[]);
+    told(closed(3, 60)).expect(&[&[I18]]);
+    told(closed(6, 99)).expect(&[]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::{
     text,
 };
 use proto::{
+    hlc::Hlc,
     id::{
         BootId, Epoch, FeatureId, Incarnation, NodeId, Position, RegionId, Sequence, ShardId,
         Stream,
@@ -49,6 +50,8 @@ pub enum Event {
     Committed(Committed),
     /// A region applied, or shipped, this entry of a stream.
     Shipped(Shipped),
+    /// A primary says that a close is done.
+    Closed(Closed),
     /// What one replica's disk holds of a shard, read after the run.
     Holds(Holds),
     /// More failed than the budget allows, and a person accepted it: what was acknowledged until
@@ -312,6 +315,24 @@ pub struct Shipped {
     pub sequence: Sequence,
     /// A digest of its bytes.
     pub digest: u64,
+    /// The stamp of its last row, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlc: Option<Hlc>,
+}
+
+/// See [`Event::Closed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// The stream.
+    pub stream: Stream,
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// The last sequence that may be stamped at or below.
+    pub sequence: Sequence,
+    /// Nothing past the sequence is stamped at or below this.
+    pub hlc: Hlc,
+    /// Who says so.
+    pub by: String,
 }
 
 /// See [`Event::Holds`].

@@ -137,6 +137,7 @@ impl History {
             | Event::Primary(_)
             | Event::Committed(_)
             | Event::Shipped(_)
+            | Event::Closed(_)
             | Event::Holds(_)
             | Event::LossAccepted
             | Event::Note(_) => Ok(()),

@@ -2,7 +2,7 @@
 //! pauses, and cuts between it and single clients. All of it ends before the load does.
 
 use crate::{
-    faults::{Event, Fault, Host, Schedule},
+    faults::{Event, Fault, Host, PowerLoss, Schedule},
     random::Random,
 };
 use std::time::Duration;
@@ -11,15 +11,6 @@ use std::time::Duration;
 const NODE: Host = Host(0);
 /// Nothing goes wrong before: the node founds its cluster.
 const QUIET: Duration = Duration::from_secs(2);
-
-/// Power goes a little before the host is taken down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PowerLoss {
-    /// From when on.
-    pub at: Duration,
-    /// After how many more changes of the disk.
-    pub after_changes: u64,
-}
 
 /// What a seed does to the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,19 +31,7 @@ pub fn draw(seed: u64, load: Duration, last: Duration) -> Drawn {
     let up = load + last + Duration::from_millis(200);
     events.push(down(up, Fault::Restart(NODE)));
     let schedule = Schedule::of(events);
-    let crashes = schedule.events().iter();
-    let crashes = crashes.filter(|event| matches!(event.fault, Fault::Crash(_)));
-    let mut power_losses = Vec::new();
-    for crash in crashes {
-        let before = Duration::from_micros(random.within(5_000..80_000));
-        let after_changes = random.below(6);
-        if random.percent(60) {
-            power_losses.push(PowerLoss {
-                at: crash.at - before,
-                after_changes,
-            });
-        }
-    }
+    let power_losses = PowerLoss::draw(&mut random, &schedule);
     Drawn {
         schedule,
         power_losses,

@@ -77,6 +77,8 @@ pub fn draw(seed: u64, times: &Times) -> Drawn {
         schedule: Schedule::of(events),
         power_losses: Vec::new(),
         lost_disk: None,
+        rests: Vec::new(),
+        traps: Vec::new(),
     }
 }
 

@@ -4,14 +4,14 @@
 use super::faults::NODES;
 use crate::{
     client::Caller,
-    history::Recorder,
+    history::{RecordError, Recorder},
     random::Random,
     session::{self, PROBE, Shared},
     workload::{Generator, Settings},
     world::node,
 };
 use proto::{id::ClusterId, time::EventTime};
-use std::{error::Error, time::Duration};
+use std::{error::Error, ops::Range, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// Few rows, so that they are contended; their shards are few as well.
@@ -48,36 +48,65 @@ pub fn address(place: usize) -> String {
     format!("{}:{}", node::name(place), node::GRPC_PORT)
 }
 
-/// Loads the region until `until`, mostly by way of the gateway of node `own`. What is open then
-/// stays open: it may have happened.
+/// When a client works.
+#[derive(Debug, Clone)]
+pub struct Working {
+    /// Until when.
+    pub until: Duration,
+    /// When it does nothing, in the order of time.
+    pub rests: Vec<Range<Duration>>,
+    /// How many microseconds it waits between two operations, at most.
+    pub pause_micros: u64,
+}
+
+/// Loads the region, mostly by way of the gateway of node `own`. What is open when the client begins
+/// to rest, or is done, stays open: it may have happened.
 pub async fn load(
     seed: u64,
     own: usize,
-    until: Duration,
-    pause_micros: u64,
+    working: Working,
     shared: Shared,
 ) -> Result<(), Box<dyn Error>> {
-    let end = Instant::now() + until;
+    let start = Instant::now();
     let number = own as u64;
-    let loading = async {
-        let mut caller = caller(shared.begun().await, seed, own, number)?;
-        let mut generator = Generator::new(PROBE, LOAD, seed, number);
-        let mut random = Random::of_purpose(seed, &format!("ways of client {number}"));
-        loop {
-            let is_elsewhere = random.percent(ELSEWHERE_PERCENT);
-            caller.choose(if is_elsewhere {
-                random.within(1..NODES as u64) as usize
-            } else {
-                0
-            });
-            let operation = generator.next(EventTime::saturating(session::wall_micros()));
-            session::carry_out(&mut caller, operation).await?;
-            sleep(Duration::from_micros(random.within(500..pause_micros))).await;
+    let mut caller = caller(shared.begun().await, seed, own, number)?;
+    let mut generator = Generator::new(PROBE, LOAD, seed, number);
+    let mut random = Random::of_purpose(seed, &format!("ways of client {number}"));
+    let end = working.until..working.until;
+    for rest in working.rests.into_iter().chain([end]) {
+        let work = work(
+            &mut caller,
+            &mut generator,
+            &mut random,
+            working.pause_micros,
+        );
+        if let Ok(failed) = timeout_at(start + rest.start, work).await {
+            return Err(failed.into());
         }
-    };
-    match timeout_at(end, loading).await {
-        Ok(ended) => ended,
-        Err(_) => Ok(()),
+        sleep_until(start + rest.end).await;
+    }
+    Ok(())
+}
+
+/// One operation after the other.
+async fn work(
+    caller: &mut Caller,
+    generator: &mut Generator,
+    random: &mut Random,
+    pause_micros: u64,
+) -> RecordError {
+    loop {
+        let is_elsewhere = random.percent(ELSEWHERE_PERCENT);
+        caller.choose(if is_elsewhere {
+            random.within(1..NODES as u64) as usize
+        } else {
+            0
+        });
+        let operation = generator.next(EventTime::saturating(session::wall_micros()));
+        if let Err(error) = session::carry_out(caller, operation).await {
+            return error;
+        }
+        sleep(Duration::from_micros(random.within(500..pause_micros))).await;
     }
 }
 

@@ -14,7 +14,7 @@ use store::{Condition, LogRead, SnapshotChunk, Store};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The one region.
-const REGION: RegionId = RegionId(1);
+pub const REGION: RegionId = RegionId(1);
 /// Bytes of the log that one read takes.
 const READ_BYTES: usize = 1 << 20;
 /// Where a read finds nothing, because segments were compacted away, the next one begins this much
@@ -22,8 +22,7 @@ const READ_BYTES: usize = 1 << 20;
 const STEP: u64 = 16;
 
 /// A disk cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("read the disk of {host}: {why}")]
+#[derive(Debug)]
 pub struct Unreadable {
     /// Whose.
     pub host: String,
@@ -110,6 +109,7 @@ fn entries(
                     incarnation: header.incarnation,
                     sequence: header.sequence,
                     digest,
+                    hlc: Some(header.hlc),
                 }));
             }
         }

@@ -1,41 +1,57 @@
-//! What is done to the nodes of a region: crashes, half of them as a loss of power in the middle of a
-//! write, pauses, cuts both ways and one way, wall clocks that are off and jump, one lost disk.
+//! What is done to the nodes of a region: scenes one after the other, each of which leads where a rule
+//! of replication carries the load, or is a storm of all faults at random; wall clocks that are off and
+//! jump; crashes after the load, as a loss of power in the middle of a write often.
 //!
 //! Unlike [`crate::faults::draw`] it keeps no budget of hosts that are down: what was synced outlives
 //! any number of crashes. Only a lost disk counts, and whether it may be lost then is asked of the
 //! cluster. All but the last crashes end before the load does.
 
+mod scene;
+mod scenes;
+mod storm;
+
 use crate::{
-    faults::{Event, Fault, Host, Schedule},
+    faults::{Fault, Host, PowerLoss, Schedule},
     random::Random,
 };
-use std::{ops::Range, time::Duration};
+use scene::Scene;
+use scenes::SCENES;
+use std::{fmt, ops::Range, time::Duration};
 
 /// Nodes of the region; clients come behind them.
 pub const NODES: usize = 3;
-
-/// Power goes a little before the host is taken down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PowerLoss {
-    /// Whose.
-    pub host: Host,
-    /// From when on.
-    pub at: Duration,
-    /// After how many more changes of the disk.
-    pub after_changes: u64,
-}
 
 /// A disk that is lost while its host is down, if the cluster holds everything elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostDisk {
     /// Whose.
     pub host: Host,
-    /// When the host goes down.
-    pub down: Duration,
+    /// When the cluster is asked. The host is down.
+    pub asked: Duration,
     /// When it comes back.
     pub up: Duration,
     /// Whether only the store's files are lost.
     pub only_store: bool,
+    /// Whether the host is back before anyone takes it for lost.
+    pub is_exchanged: bool,
+}
+
+/// A client that does nothing for a while. What it had open at the beginning stays open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// Which client, by the node whose gateway is its own.
+    pub client: usize,
+    /// From when until when.
+    pub span: Range<Duration>,
+}
+
+/// Waits for a shard to grow, and cuts its primary off before it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trap {
+    /// When it waits.
+    pub armed: Range<Duration>,
+    /// How long the primary is cut off.
+    pub lasts: Duration,
 }
 
 /// What a seed does to the region.
@@ -47,6 +63,35 @@ pub struct Drawn {
     pub power_losses: Vec<PowerLoss>,
     /// The disk that is lost, if one is.
     pub lost_disk: Option<LostDisk>,
+    /// To its clients.
+    pub rests: Vec<Rest>,
+    /// To primaries, in the order of time.
+    pub traps: Vec<Trap>,
+}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.schedule.fmt(f)?;
+        for PowerLoss { host, at, .. } in &self.power_losses {
+            writeln!(f, "{:.6} lose-power {host}", at.as_secs_f64())?;
+        }
+        if let Some(lost) = self.lost_disk {
+            let asked = lost.asked.as_secs_f64();
+            writeln!(f, "{asked:.6} ask whether the disk of {} may go", lost.host)?;
+        }
+        for Rest { client, span } in &self.rests {
+            let (start, end) = (span.start.as_secs_f64(), span.end.as_secs_f64());
+            writeln!(f, "{start:.6} client {client} rests until {end:.6}")?;
+        }
+        for Trap { armed, lasts } in &self.traps {
+            let (start, end) = (armed.start.as_secs_f64(), armed.end.as_secs_f64());
+            writeln!(
+                f,
+                "{start:.6} until {end:.6} cut off a primary as it grows, for {lasts:?}"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// When things go wrong.
@@ -60,225 +105,79 @@ pub struct Times {
     pub healed: Duration,
 }
 
-/// How long a host whose disk is lost stays down: meanwhile the others make up for it, as far as they
-/// can.
-const DOWN_WITHOUT_DISK: Duration = Duration::from_millis(3_500);
-
-struct Drawing {
-    random: Random,
-    events: Vec<Event>,
-    /// When hosts are not to be taken down by anything else.
-    taken: Vec<(Host, Range<Duration>)>,
-}
+/// Seeds of a hundred that lose a disk. Such a scene needs peace before it, so it is not left to the
+/// dice of the others.
+const DISK_PERCENT: u64 = 60;
+/// Seeds of a hundred that are one storm from the beginning to the end.
+const STORM_PERCENT: u64 = 20;
 
 /// Draws what happens to the region of `seed`.
 #[must_use]
 pub fn draw(seed: u64, times: &Times) -> Drawn {
-    let mut drawing = Drawing {
-        random: Random::of_purpose(seed, "faults of a region"),
-        events: Vec::new(),
-        taken: Vec::new(),
-    };
-    let lost_disk = drawing.lost_disk(&times.faults);
-    drawing.storm(&times.faults);
-    drawing.last_crashes(times);
-    for host in 0..NODES {
-        drawing.outages(Host(host), &times.faults);
-    }
-    drawing.cuts(&times.faults);
-    drawing.clocks(times);
-    let schedule = Schedule::of(drawing.events);
-    let power_losses = power_losses(&mut drawing.random, &schedule);
+    let mut random = Random::of_purpose(seed, "faults of a region");
+    let mut all = scenes_of(&mut random, &times.faults);
+    last_crashes(&mut random, times, &mut all);
+    clocks(&mut random, times, &mut all);
+    let schedule = Schedule::of(all.events);
+    let power_losses = PowerLoss::draw(&mut random, &schedule);
     Drawn {
         schedule,
         power_losses,
-        lost_disk,
+        lost_disk: all.lost_disk,
+        rests: all.rests,
+        traps: all.traps,
     }
 }
 
-impl Drawing {
-    fn micros(&mut self, range: Range<u64>) -> Duration {
-        Duration::from_micros(self.random.within(range))
+/// Scenes, one after the other.
+fn scenes_of(random: &mut Random, during: &Range<Duration>) -> Scene {
+    let mut all = Scene::at(during.start);
+    if random.percent(STORM_PERCENT) {
+        storm::play(random, &mut all, during.end);
+        return all;
     }
-
-    fn add(&mut self, at: Duration, fault: Fault) {
-        self.events.push(Event { at, fault });
-    }
-
-    /// Takes a host down, or pauses it, unless something else does about then.
-    fn take_down(&mut self, span: Range<Duration>, host: Host, faults: (Fault, Fault)) -> bool {
-        let margin = Duration::from_millis(150);
-        let clashes = |(of, taken): &(Host, Range<Duration>)| {
-            *of == host && taken.start < span.end + margin && span.start < taken.end + margin
-        };
-        if self.taken.iter().any(clashes) {
-            return false;
-        }
-        self.add(span.start, faults.0);
-        self.add(span.end, faults.1);
-        self.taken.push((host, span));
-        true
-    }
-
-    fn crash(&mut self, span: Range<Duration>, host: Host) -> bool {
-        self.take_down(span, host, (Fault::Crash(host), Fault::Restart(host)))
-    }
-
-    /// In every second run a disk is lost; half of these times another host stands still soon after
-    /// it is back.
-    fn lost_disk(&mut self, during: &Range<Duration>) -> Option<LostDisk> {
-        let third = (during.end - during.start) / 3;
-        let down = during.start + third + Duration::from_micros(self.random.below(micros(third)));
-        let up = down + DOWN_WITHOUT_DISK;
-        let host = Host(self.random.below(NODES as u64) as usize);
-        let only_store = self.random.percent(50);
-        let pause = up + self.micros(0..1_500_000);
-        let paused = pause..pause + self.micros(1_000_000..4_000_000);
-        let other = Host((host.0 + 1 + self.random.below(2) as usize) % NODES);
-        let (happens, with_pause) = (self.random.percent(50), self.random.percent(50));
-        if !happens {
-            return None;
-        }
-        let fault = if only_store {
-            Fault::LoseStore(host)
+    let loses_disk = random.percent(DISK_PERCENT);
+    let disk_after = random.below(2);
+    for number in 0.. {
+        let mut scene = Scene::at(all.now);
+        if loses_disk && number == disk_after {
+            scenes::disk(random, &mut scene);
         } else {
-            Fault::LoseDisk(host)
-        };
-        self.take_down(down..up, host, (fault, Fault::Restart(host)));
-        if with_pause && paused.end < during.end {
-            self.take_down(paused, other, (Fault::Pause(other), Fault::Resume(other)));
+            let place = random.below(SCENES.len() as u64) as usize;
+            SCENES[place](random, &mut scene);
         }
-        Some(LostDisk {
-            host,
-            down,
-            up,
-            only_store,
-        })
+        if scene.now > during.end {
+            return all;
+        }
+        all.follow(scene);
     }
+    all
+}
 
-    /// In every second run all hosts crash at about the same time.
-    fn storm(&mut self, during: &Range<Duration>) {
-        let length = micros(during.end - during.start) - 3_000_000;
-        let start = during.start + Duration::from_micros(self.random.below(length));
-        let happens = self.random.percent(50);
-        for host in 0..NODES {
-            let begin = start + self.micros(0..300_000);
-            let end = begin + self.micros(50_000..2_500_000);
-            if happens {
-                self.crash(begin..end, Host(host));
-            }
-        }
-    }
-
-    /// When the load is over, all hosts crash, or one.
-    fn last_crashes(&mut self, times: &Times) {
-        let all = self.random.percent(50);
-        let one = self.random.below(NODES as u64) as usize;
-        for host in (0..NODES).filter(|host| all || *host == one) {
-            self.crash(times.last_crashes..times.healed, Host(host));
-        }
-    }
-
-    /// Crashes and pauses of a host, one after the other. Most are shorter than what makes the
-    /// cluster promote another, some are not.
-    fn outages(&mut self, host: Host, during: &Range<Duration>) {
-        let mut now = during.start;
-        loop {
-            let begin = now + self.micros(1_000_000..14_000_000);
-            let length = if self.random.percent(60) {
-                self.micros(30_000..1_000_000)
-            } else {
-                self.micros(1_000_000..5_000_000)
-            };
-            let is_crash = self.random.percent(65);
-            let span = begin..begin + length;
-            if span.end > during.end {
-                return;
-            }
-            now = span.end;
-            if is_crash {
-                self.crash(span, host);
-            } else {
-                self.take_down(span, host, (Fault::Pause(host), Fault::Resume(host)));
-            }
-        }
-    }
-
-    /// Cuts between nodes, one after the other, a few of them beside another one.
-    fn cuts(&mut self, during: &Range<Duration>) {
-        let pairs = [(0, 1), (0, 2), (1, 2)].map(|(one, other)| (Host(one), Host(other)));
-        let mut free = pairs.map(|_| during.start);
-        let mut now = during.start;
-        loop {
-            let begin = now + self.micros(300_000..5_000_000);
-            let end = begin + self.micros(50_000..5_000_000);
-            let place = self.random.below(3) as usize;
-            let is_swapped = self.random.percent(50);
-            let is_one_way = self.random.percent(40);
-            if end > during.end {
-                return;
-            }
-            now = if self.random.percent(70) { end } else { begin };
-            if begin < free[place] {
-                continue;
-            }
-            free[place] = end + Duration::from_millis(2);
-            let (one, other) = pairs[place];
-            let (one, other) = if is_swapped {
-                (other, one)
-            } else {
-                (one, other)
-            };
-            if is_one_way {
-                self.add(begin, Fault::PartitionOneWay(one, other));
-                self.add(end, Fault::RepairOneWay(one, other));
-            } else {
-                self.add(begin, Fault::Partition(one, other));
-                self.add(end, Fault::Repair(one, other));
-            }
-        }
-    }
-
-    /// Each clock is off from the start by less than clocks may be, and jumps: within that mostly,
-    /// beyond it sometimes. All are right again before the last crashes.
-    fn clocks(&mut self, times: &Times) {
-        for host in (0..NODES).map(Host) {
-            let mut now = Duration::from_millis(1);
-            while now < times.faults.end {
-                let within = self.random.within(0..480).cast_signed() - 240;
-                let beyond = self.random.within(0..6_000).cast_signed() - 3_000;
-                let is_beyond = self.random.percent(20) && now > times.faults.start;
-                let millis = if is_beyond { beyond } else { within };
-                self.add(now, Fault::SetClock(host, millis));
-                now += self.micros(4_000_000..20_000_000);
-            }
-            self.add(times.faults.end, Fault::SetClock(host, 0));
-        }
+/// When the load is over, all hosts crash, or one.
+fn last_crashes(random: &mut Random, times: &Times, all: &mut Scene) {
+    let is_all = random.percent(50);
+    let one = random.below(NODES as u64) as usize;
+    for host in (0..NODES).filter(|host| is_all || *host == one) {
+        all.crash(Host(host), times.last_crashes..times.healed);
     }
 }
 
-fn power_losses(random: &mut Random, schedule: &Schedule) -> Vec<PowerLoss> {
-    let mut losses = Vec::new();
-    for event in schedule.events() {
-        let Fault::Crash(host) = event.fault else {
-            continue;
-        };
-        let before = Duration::from_micros(random.within(2_000..80_000));
-        let after_changes = random.below(6);
-        if random.percent(60) {
-            losses.push(PowerLoss {
-                host,
-                at: event.at - before,
-                after_changes,
-            });
+/// Each clock is off from the start by less than clocks may be, and jumps: within that mostly,
+/// beyond it sometimes. All are right again before the last crashes.
+fn clocks(random: &mut Random, times: &Times, all: &mut Scene) {
+    for host in (0..NODES).map(Host) {
+        let mut now = Duration::from_millis(1);
+        while now < times.faults.end {
+            let within = random.within(0..480).cast_signed() - 240;
+            let beyond = random.within(0..6_000).cast_signed() - 3_000;
+            let is_beyond = random.percent(20) && now > times.faults.start;
+            let millis = if is_beyond { beyond } else { within };
+            all.add(now, Fault::SetClock(host, millis));
+            now += Duration::from_micros(random.within(4_000_000..20_000_000));
         }
+        all.add(times.faults.end, Fault::SetClock(host, 0));
     }
-    losses.sort_by_key(|loss| loss.at);
-    losses
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -320,6 +219,15 @@ mod tests {
         }
         assert!(down.is_empty() && cut.is_empty(), "{}", drawn.schedule);
         assert!(clocks.values().all(|millis| *millis == 0));
+        for client in 0..NODES {
+            let rests = drawn.rests.iter().filter(|rest| rest.client == client);
+            let mut free = times().faults.start;
+            for Rest { span, .. } in rests {
+                assert!(span.start >= free && span.end > span.start, "{drawn:?}");
+                free = span.end;
+            }
+            assert!(free <= times().faults.end, "{drawn:?}");
+        }
     }
 
     #[test]

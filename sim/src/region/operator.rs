@@ -4,16 +4,16 @@
 use super::{
     clients::{LOAD, address, caller},
     faults::{LostDisk, NODES},
-    rare::{self, Rare},
+    rare::{self, CONFIGURED, Rare},
 };
 use crate::{
     client::Wrote,
     session::{self, PROBE, Shared},
     workload::{Generator, Operation, Settings},
-    world::{Loss, Machine, node},
+    world::{Journal, Line, Loss, Machine, node},
 };
-use proto::time::EventTime;
-use std::{cell::RefCell, error::Error, rc::Rc, time::Duration};
+use proto::{id::NodeId, time::EventTime};
+use std::{cell::RefCell, collections::BTreeMap, error::Error, rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use wire::v1::{
     ShardsRequest, ShardsResponse, StatusRequest, StatusResponse,
@@ -30,6 +30,8 @@ pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// How far replicas are is asked of each node, and for one that is down a second is waited.
+const SHARDS_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// When the operator acts.
 #[derive(Debug, Clone, Copy)]
@@ -143,51 +145,80 @@ const fn is_whole(status: &StatusResponse) -> bool {
     status.shards_without_primary == 0 && status.shards_under_replicated == 0
 }
 
+/// What it takes to let a disk be lost.
+pub struct Losing {
+    /// Which, and when.
+    pub lost: LostDisk,
+    /// What of it.
+    pub loss: Loss,
+    /// Whose it is.
+    pub machine: Machine,
+    /// What nodes logged so far.
+    pub journal: Journal,
+    /// Where it is counted.
+    pub rare: Rc<RefCell<Rare>>,
+}
+
 /// Lets the machine's disk be lost, if the other nodes agree on who leads them and none of its shards
 /// is in sync on it alone.
-pub async fn lose_disk(
-    lost: LostDisk,
-    loss: Loss,
-    machine: Machine,
-    rare: Rc<RefCell<Rare>>,
-) -> Result<(), Box<dyn Error>> {
+pub async fn lose_disk(losing: Losing) -> Result<(), Box<dyn Error>> {
+    let Losing {
+        lost,
+        loss,
+        machine,
+        journal,
+        rare,
+    } = losing;
     let start = Instant::now();
-    // By then the others have dropped the host wherever they could.
-    sleep_until(start + lost.up - Duration::from_millis(1_100)).await;
+    sleep_until(start + lost.asked).await;
     let host = lost.host.0;
     // Only while the host is down: answers that come later say nothing any more.
     let before_it_is_back = start + lost.up - Duration::from_millis(50);
-    let Ok(Some(newest)) = timeout_at(before_it_is_back, without(host)).await else {
+    let settled = timeout_at(before_it_is_back, are_settled_without(host));
+    if settled.await != Ok(true) || !is_held_without(&journal.lines(), machine.node()) {
         return Ok(());
-    };
+    }
     machine.lose(loss);
-    let host = node::name(host);
-    let mut replicas = newest.shards.iter().flat_map(|shard| &shard.replicas);
-    let was_joining = replicas.any(|replica| replica.node == host && !replica.in_sync);
+    let was_joining = is_joining(host).await;
     let mut rare = rare.borrow_mut();
     rare.add(rare::LOST_DISK, 1);
+    rare.add(rare::EXCHANGED_DISK, usize::from(lost.is_exchanged));
     rare.add(rare::JOINER_WIPED, usize::from(was_joining));
     Ok(())
 }
 
-/// The newest shard map, if nothing in it is on `host` alone.
-async fn without(host: usize) -> Option<ShardsResponse> {
-    if !others_agree(host).await {
-        return None;
-    }
-    // Whoever leads has applied by now whatever was committed before.
+/// Whether the others are led, and whoever leads has applied, and told, whatever was committed before.
+async fn are_settled_without(host: usize) -> bool {
+    let agree = others_agree(host).await;
     sleep(Duration::from_millis(400)).await;
-    let mut newest: Option<ShardsResponse> = None;
-    for place in others(host) {
-        let shards = shards(place).await?;
-        if newest
-            .as_ref()
-            .is_none_or(|known| known.revision < shards.revision)
-        {
-            newest = Some(shards);
+    agree
+}
+
+/// Whether each shard, as it was configured last, is in sync on another node than this one.
+fn is_held_without(lines: &[Line], node: Option<NodeId>) -> bool {
+    let mut newest = BTreeMap::<u64, (u64, bool)>::new();
+    for line in lines.iter().filter(|line| line.message == CONFIGURED) {
+        let number = |name| line.number(name).unwrap_or_default();
+        let is_elsewhere = number("in_sync") > 1 || Some(NodeId(number("primary"))) != node;
+        let known = newest.entry(number("shard")).or_default();
+        if number("epoch") >= known.0 {
+            *known = (number("epoch"), is_elsewhere);
         }
     }
-    newest.filter(|newest| is_held_without(newest, &node::name(host)))
+    newest.values().all(|(_, is_elsewhere)| *is_elsewhere)
+}
+
+/// Whether the host is to join a shard that it is not in sync with.
+async fn is_joining(host: usize) -> bool {
+    let Some(asked) = others(host).next() else {
+        return false;
+    };
+    let Some(shards) = shards(asked).await else {
+        return false;
+    };
+    let host = node::name(host);
+    let mut replicas = shards.shards.iter().flat_map(|shard| &shard.replicas);
+    replicas.any(|replica| replica.node == host && !replica.in_sync)
 }
 
 fn others(host: usize) -> impl Iterator<Item = usize> {
@@ -211,14 +242,6 @@ async fn others_agree(host: usize) -> bool {
     known.len() == NODES - 1 && known[0] == known[1] && is_other(&known[0].0)
 }
 
-/// Whether each shard is in sync on another host than this one.
-fn is_held_without(shards: &ShardsResponse, host: &str) -> bool {
-    shards.shards.iter().all(|shard| {
-        let mut in_sync = shard.replicas.iter().filter(|replica| replica.in_sync);
-        in_sync.any(|replica| replica.node != host)
-    })
-}
-
 async fn status(place: usize) -> Result<StatusResponse, Box<dyn Error>> {
     let mut admin = AdminServiceClient::new(session::gateway(&address(place))?);
     let answer = timeout(ANSWER_WITHIN, admin.status(StatusRequest {})).await??;
@@ -227,6 +250,6 @@ async fn status(place: usize) -> Result<StatusResponse, Box<dyn Error>> {
 
 async fn shards(place: usize) -> Option<ShardsResponse> {
     let mut admin = AdminServiceClient::new(session::gateway(&address(place)).ok()?);
-    let answer = timeout(ANSWER_WITHIN, admin.shards(ShardsRequest::default())).await;
+    let answer = timeout(SHARDS_WITHIN, admin.shards(ShardsRequest::default())).await;
     Some(answer.ok()?.ok()?.into_inner())
 }

@@ -2,6 +2,7 @@
 
 use super::{
     links::{Change, Cut, Link, Links},
+    node::GaveUp,
     trace::Trace,
 };
 use crate::{
@@ -52,6 +53,15 @@ pub enum Failed {
         /// Why.
         source: Box<dyn std::error::Error>,
     },
+}
+
+impl Failed {
+    /// Whether a node gave up though its machine was well.
+    #[must_use]
+    pub fn is_a_node_giving_up(&self) -> bool {
+        let Self::Stopped { source, .. } = self;
+        source.is::<GaveUp>()
+    }
 }
 
 /// A world on a thread of [`run::simulated`].
@@ -131,14 +141,14 @@ impl World {
     /// Runs until all clients are done. `on_fault` is called after each fault was done to the hosts:
     /// disks lose there what was not synced.
     pub fn run(&mut self, schedule: &Schedule, on_fault: impl FnMut(Fault)) -> Result<(), Failed> {
-        self.run_where(schedule, |_, _| true, on_fault)
+        self.run_where(schedule, |_, due| due, on_fault)
     }
 
-    /// The same, where a fault that is due at some time happens only if `may` says so.
+    /// The same, where `decide` says which faults happen at a time, by those that are due.
     pub fn run_where(
         &mut self,
         schedule: &Schedule,
-        may: impl Fn(Fault, Duration) -> bool,
+        mut decide: impl FnMut(Duration, Vec<Fault>) -> Vec<Fault>,
         mut on_fault: impl FnMut(Fault),
     ) -> Result<(), Failed> {
         loop {
@@ -155,10 +165,8 @@ impl World {
                 }
             }
             let now = self.sim.elapsed();
-            for fault in schedule
-                .between(before, now)
-                .filter(|fault| may(*fault, now))
-            {
+            let due = schedule.between(before, now).collect();
+            for fault in decide(now, due) {
                 self.trace.event_at(now, fault);
                 self.fail(fault);
                 on_fault(fault);

@@ -71,6 +71,12 @@ impl Journal {
         self.pages().lines.clone()
     }
 
+    /// The lines behind the first `read`.
+    #[must_use]
+    pub fn lines_from(&self, read: usize) -> Vec<Line> {
+        self.pages().lines[read..].to_vec()
+    }
+
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,7 +87,7 @@ fn is_wanted(metadata: &Metadata<'_>) -> bool {
     if metadata.is_span() {
         metadata.name() == "node" && metadata.target().starts_with("turmoil")
     } else {
-        *metadata.level() <= Level::DEBUG && metadata.target().starts_with("node::")
+        *metadata.level() <= Level::TRACE && metadata.target().starts_with("node::")
     }
 }
 

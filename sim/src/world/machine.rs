@@ -3,8 +3,11 @@
 //! Lies outside the host's software and is cloned into it. The disk loses at a crash what was not
 //! synced; who lives there was written durably in one step, so a plain value stands for it.
 
-use super::unsynced::{Unsynced, Watched};
-use crate::random::Random;
+use super::{
+    hosts::Ended,
+    unsynced::{Unsynced, Watched},
+};
+use crate::{faults::PowerLoss, random::Random};
 use node::{
     components::{Home, Storage},
     server::data_dir::DataDirError,
@@ -24,6 +27,7 @@ use store::{
     Naming,
     disk::{Disk, Fault, FaultDisk},
 };
+use tokio::time::{Instant, sleep_until};
 
 /// Puts something between a node and its disk.
 pub type Between = Arc<dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk> + Send + Sync>;
@@ -86,6 +90,12 @@ impl Machine {
     #[must_use]
     pub fn cluster(&self) -> Option<ClusterId> {
         self.identity().cluster
+    }
+
+    /// The node that lives there, once one does.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        self.identity().node
     }
 
     /// Lets power go in the middle of the disk's change after the next `changes`: what is written
@@ -222,4 +232,14 @@ impl Home for Machine {
     fn applied(&self, _: &str) -> io::Result<Box<dyn AppliedState>> {
         Ok(Box::new(MemoryState))
     }
+}
+
+/// Takes the power of machines, by their hosts' numbers, at the given times.
+pub async fn lose_power(losses: Vec<PowerLoss>, machines: Vec<Machine>) -> Ended {
+    let start = Instant::now();
+    for loss in losses {
+        sleep_until(start + loss.at).await;
+        machines[loss.host.0].lose_power_after(loss.after_changes);
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ pub const GRPC_PORT: u16 = 6570;
 /// Shards of a simulated cluster: few, so that each of them sees enough.
 const SHARDS: u16 = 8;
 /// Far below what production takes, so that a run fills several: entries of the load are small.
-const SEGMENT_BYTES: u64 = 128 << 10;
+const SEGMENT_BYTES: u64 = 64 << 10;
 
 /// The settings of a node that is a cluster by itself.
 #[must_use]
@@ -98,12 +98,17 @@ pub async fn run_single(
     until_it_ends(machine, started).await
 }
 
+/// A node stopped by itself: an invariant of its was broken.
+#[derive(Debug, thiserror::Error)]
+#[error("the node stopped by itself: {0}")]
+pub struct GaveUp(String);
+
 async fn until_it_ends(
     machine: Machine,
     started: Result<Running, StartError>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let ended: Box<dyn std::error::Error> = match started {
-        Ok(mut running) => format!("the node stopped by itself: {}", running.failed().await).into(),
+        Ok(mut running) => GaveUp(running.failed().await.to_string()).into(),
         Err(error) => error.into(),
     };
     if machine.is_failing() {

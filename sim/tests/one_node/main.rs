@@ -23,7 +23,9 @@ fn judge(outcome: &Outcome) {
         return;
     }
     let folder = std::env::temp_dir().join("atoll-histories");
-    let kept = outcome.keep(&folder).map(|path| path.display().to_string());
+    let kept = outcome
+        .keep(&folder, "one-node")
+        .map(|path| path.display().to_string());
     panic!(
         "seed {} breaks promises; its history: {kept:?}\n{}{}",
         outcome.seed, outcome.schedule, outcome.report

@@ -111,6 +111,7 @@ impl<'a> Session<'a> {
             } else {
                 IsUsed::Lost
             };
+            tracing::trace!(?is_used, "a lookup was hedged");
             self.replicas.hedges.hedged(is_used);
         }
         (winners, self.came)

@@ -7,7 +7,9 @@ use super::{
 use crate::server::hlc_bound::{LOW, ROOM};
 use proto::{entry::EntryView, hlc::Hlc, id::ShardId, key::Key, schema::Schemas};
 use raft::registry::Catalog;
-use replication::{Effect, Entry, Event, Message, Read, Replica, Ticket, message::Body};
+use replication::{
+    Effect, Entry, Event, Message, Read, Replica, Ticket, closes::Close, message::Body,
+};
 use store::{LogRead, NewEntry};
 
 impl Driver {
@@ -76,7 +78,10 @@ impl Driver {
                 self.snapshots.order(SnapshotOrder { arrival, to, boot });
                 Ok(())
             }
-            Effect::Closed(_) => Ok(()),
+            Effect::Closed(close) => {
+                tell(shard, close);
+                Ok(())
+            }
             Effect::Stop(broken) => Err(broken.to_string()),
         }
     }
@@ -147,6 +152,18 @@ impl Driver {
             self.step(shard, Event::ClockRaised);
         }
     }
+}
+
+/// Four a second and shard: for the simulated world, which judges closes.
+fn tell(shard: ShardId, close: Close) {
+    tracing::trace!(
+        %shard,
+        placement = close.placement.0,
+        incarnation = close.incarnation.0,
+        sequence = close.sequence.0,
+        hlc = close.hlc.0,
+        "a close is done"
+    );
 }
 
 /// The index hashes of an entry's indexed records.

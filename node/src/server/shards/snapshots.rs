@@ -249,6 +249,7 @@ impl Driver {
                         fence,
                         session,
                     } = arrival;
+                    tracing::info!(%shard, "a snapshot is installed");
                     let event = Event::SnapshotInstalled {
                         fence,
                         session,

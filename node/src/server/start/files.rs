@@ -57,10 +57,13 @@ pub(super) fn open(
 }
 
 fn store_settings(settings: &NodeSettings) -> store::Settings {
+    let usual = store::Settings::default();
     store::Settings {
+        // Small segments are for little memory.
+        tail_bytes: usual.tail_bytes.min(settings.store.segment_bytes.0),
         segment_bytes: settings.store.segment_bytes.0,
         max_bytes: settings.store.max_bytes.0,
         index_memory_bytes: settings.store.index_memory.0,
-        ..store::Settings::default()
+        ..usual
     }
 }

@@ -1,18 +1,10 @@
-//! What came of a run: its fingerprint, its history, the judge's report, and the rare states it saw.
+//! Rare states that runs exist to come into.
 
 use crate::{
-    checker::Report,
     faults::{Fault, Schedule},
     history::{Event, History, WriteAnswer},
-    world::{Trace, TraceHash},
 };
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write as _},
-    ops::AddAssign,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ops::AddAssign, time::Duration};
 
 /// How often a run came into states that are rare, and that it exists to come into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,55 +85,5 @@ impl AddAssign for Seen {
         self.others += other.others;
         self.unknown += other.unknown;
         self.acknowledged_again += other.acknowledged_again;
-    }
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// The fingerprint of all that clients did and saw, to the microsecond, and of all faults.
-    pub hash: TraceHash,
-    /// What clients did and saw.
-    pub history: History,
-    /// What the judge found.
-    pub report: Report,
-    /// What was done to the node.
-    pub schedule: Schedule,
-    /// The rare states.
-    pub seen: Seen,
-}
-
-impl Outcome {
-    pub(super) fn new(
-        trace: &Trace,
-        history: History,
-        report: Report,
-        schedule: Schedule,
-        seen: Seen,
-    ) -> Self {
-        for entry in history.entries() {
-            let at = Duration::from_micros(entry.at.0);
-            trace.event_at(at, format_args!("{:?}", entry.event));
-        }
-        Self {
-            seed: history.header().seed,
-            hash: trace.hash(),
-            history,
-            report,
-            schedule,
-            seen,
-        }
-    }
-
-    /// Writes the history into `folder`, to be judged again on another day; tells where.
-    pub fn keep(&self, folder: &Path) -> io::Result<PathBuf> {
-        std::fs::create_dir_all(folder)?;
-        let path = folder.join(format!("one-node-{}.jsonl", self.seed));
-        let mut out = BufWriter::new(File::create(&path)?);
-        self.history.write_jsonl(&mut out)?;
-        out.flush()?;
-        Ok(path)
     }
 }
