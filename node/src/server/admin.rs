@@ -127,7 +127,11 @@ impl AdminService for Admin {
             true => "not to be emptied any more",
             false => "to be emptied",
         };
-        Note::beside(&request).write(format!("node {} {way}{}", asked.node, only_said(asked.dry_run)));
+        Note::beside(&request).write(format!(
+            "node {} {way}{}",
+            asked.node,
+            only_said(asked.dry_run)
+        ));
         Ok(Response::new(self.drain(request.into_inner()).await?))
     }
 

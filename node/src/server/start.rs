@@ -96,15 +96,8 @@ async fn run(
         gossip,
     } = listening;
     let peering = peering::connect(&components, &*home, peer, &mut background);
-    let groups = metadata(
-        own,
-        founding.as_ref(),
-        &files,
-        &*home,
-        (&peering, waiting),
-        &mut background,
-    )
-    .await?;
+    let found = (founding.as_ref(), &*home);
+    let groups = metadata(own, found, &files, (&peering, waiting), &mut background).await?;
     peering::take_part(own, &peering, &groups, &mut background);
     let node = peering.me.node;
     let me = registration::member(&settings, &peering.me, files.store_id);
@@ -115,16 +108,13 @@ async fn run(
     let cluster = cluster.expect("metadata comes with a cluster");
     peering.offer_writes(&global, &components);
     let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
+    let asked_to_leave = leaving.subscribe();
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let liveness = liveness::follow(own, (me, cluster), &held, gossip, &mut background);
     let around = (&held.mesh, &groups);
     peering::grow(&settings, around, liveness.clone(), &mut background);
-    let readiness = readiness::follow(
-        held.region.clone(),
-        held.board.clone(),
-        leaving.subscribe(),
-        &mut background,
-    );
+    let (region, board) = (held.region.clone(), held.board.clone());
+    let readiness = readiness::follow(region, board, asked_to_leave, &mut background);
     let (guard, trail) = guard::follow(&global, &components, &*home, &mut background);
     let edge = Edge {
         settings: &settings,
@@ -168,9 +158,8 @@ async fn run(
 /// health and readiness are answered.
 async fn metadata(
     (settings, components): (&NodeSettings, &Components),
-    founding: Option<&ClusterSettings>,
+    (founding, home): (Option<&ClusterSettings>, &dyn Home),
     files: &files::Files,
-    home: &dyn Home,
     (peering, waiting): (&peering::Peering, Waiting),
     background: &mut Background,
 ) -> Result<metadata::Metadata, StartError> {

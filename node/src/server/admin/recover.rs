@@ -193,6 +193,7 @@ mod tests {
             gateway: true,
             addresses: Addresses::default(),
             draining: false,
+            fewer_copies: false,
         };
         let policy = Policy {
             region: proto::id::RegionId(1),

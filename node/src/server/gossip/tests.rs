@@ -4,6 +4,7 @@ use super::*;
 use crate::components::{Envelope, Received, Sent, SystemClock};
 use proto::id::{BootId, RegionId, StoreId};
 use raft::placement::{Placement, state::Addresses};
+use std::io;
 use tokio::sync::mpsc;
 
 type Datagram = (SocketAddr, Envelope);

@@ -16,12 +16,11 @@ use crate::{
         repair::{Repairs, TakenRepairs},
         running::Background,
         scans::TakenScans,
-        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
+        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place},
         snapshots::{self, Progress},
     },
     settings::NodeSettings,
 };
-use raft::placement::Placement;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{mpsc, watch};
@@ -60,13 +59,8 @@ pub(super) fn hold_shards(
     let (proposals, proposed) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
     let (own_mesh, own_inputs) = (Arc::clone(&mesh), inputs.clone());
-    let sending = snapshots::start(
-        own_mesh,
-        &peers,
-        own_inputs,
-        (ordered, progress.clone()),
-        components.place,
-    );
+    let sent = (ordered, progress.clone());
+    let sending = snapshots::start(own_mesh, &peers, own_inputs, sent, components.place);
     background.spawn(sending);
     let board = Board::default();
     let driver = Driver::new(Parts {
@@ -92,14 +86,11 @@ pub(super) fn hold_shards(
     });
     let end = run(driver, (inputs.clone(), queue), components, background);
     background.keep_store(Arc::clone(&store), board.clone(), components.place);
-    let placements = drive_placement(
-        components,
-        (&me, mesh.clone(), &peers),
-        groups,
-        (inputs.clone(), proposed),
-        leaving.subscribe(),
-        background,
-    );
+    let (own_mesh, own_inputs) = (Arc::clone(&mesh), inputs.clone());
+    let regional = place(components, groups, (&me, own_mesh, own_inputs), &leaving);
+    let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
+    peers.send_reports_to(reporters);
+    let placements = regional.start(proposed, reports, background);
     let own = offer_reads(components, (&me, &peers), (&store, &board), global);
     let Components { clock, place, .. } = components;
     let taken = TakenScans::new(Arc::clone(&store), own.clone(), Arc::clone(clock), *place);
@@ -172,16 +163,14 @@ fn repair_rows(
     background.spawn(repairs.run());
 }
 
-/// Drives the region's placement: what is in it goes to the shards, and what they want to it.
-fn drive_placement(
+/// What drives the region's placement: what is in it goes to the shards, and what they want to it.
+fn place(
     components: &Components,
-    (me, mesh, peers): (&Me, Arc<Mesh>, &Peers),
     groups: &Metadata,
-    (shards, proposed): (mpsc::Sender<Input>, mpsc::UnboundedReceiver<Proposed>),
-    leaving: watch::Receiver<bool>,
-    background: &mut Background,
-) -> watch::Receiver<Arc<Placement>> {
-    let regional = Regional {
+    (me, mesh, shards): (&Me, Arc<Mesh>, mpsc::Sender<Input>),
+    leaving: &watch::Sender<bool>,
+) -> Regional {
+    Regional {
         group: groups.regional.clone(),
         global: groups.global.clone(),
         node: me.node,
@@ -189,9 +178,6 @@ fn drive_placement(
         shards,
         mesh,
         clock: Arc::clone(&components.clock),
-        leaving,
-    };
-    let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
-    peers.send_reports_to(reporters);
-    regional.start(proposed, reports, background)
+        leaving: leaving.subscribe(),
+    }
 }

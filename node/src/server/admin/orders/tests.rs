@@ -1,3 +1,5 @@
+//! Orders on small regions, in the words that an operator reads.
+
 use super::*;
 use proto::id::{BootId, Epoch, Incarnation, RegionId, StoreId};
 use raft::placement::{
