@@ -3,6 +3,8 @@
 //! What is called comes from the schema and from the router themselves: an endpoint that this test has
 //! no request for fails it.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 #[path = "access/cluster.rs"]
 mod cluster;
 #[path = "access/endpoints.rs"]
