@@ -89,12 +89,7 @@ async fn run(
     let (home, files) = files::open(&settings, &components)?;
     let listening = listening::listen(&settings, &components).await?;
     let waiting = Waiting::start(&listening, &components);
-    let listening::Listening {
-        grpc,
-        http,
-        peer,
-        gossip,
-    } = listening;
+    let (clients, peer, gossip) = listening.apart();
     let peering = peering::connect(&components, &*home, peer, &mut background);
     let found = (founding.as_ref(), &*home);
     let groups = metadata(own, found, &files, (&peering, waiting), &mut background).await?;
@@ -138,7 +133,7 @@ async fn run(
         trail,
         clock: Arc::clone(&components.clock),
     };
-    let (grpc, http) = edge.serve((grpc, http), &gateway, admin, &mut background);
+    let (grpc, http) = edge.serve(clients, &gateway, admin, &mut background);
     Ok(Running {
         grpc,
         http,

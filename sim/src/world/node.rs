@@ -108,7 +108,7 @@ async fn until_it_ends(
     started: Result<Running, StartError>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let ended: Box<dyn std::error::Error> = match started {
-        Ok(mut running) => GaveUp(running.failed().await.to_string()).into(),
+        Ok(mut running) => GaveUp(running.failed().await.clone()).into(),
         Err(error) => error.into(),
     };
     if machine.is_failing() {

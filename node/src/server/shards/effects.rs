@@ -8,7 +8,7 @@ use crate::server::hlc_bound::{LOW, ROOM};
 use proto::{entry::EntryView, hlc::Hlc, id::ShardId, key::Key, schema::Schemas};
 use raft::registry::Catalog;
 use replication::{
-    Effect, Entry, Event, Message, Read, Replica, Ticket, closes::Close, message::Body,
+    Effect, Entry, Event, Member, Message, Read, Replica, Ticket, closes::Close, message::Body,
 };
 use store::{LogRead, NewEntry};
 
@@ -54,13 +54,7 @@ impl Driver {
                 .raise_bound(above)
                 .map(|()| self.step(shard, Event::ClockRaised)),
             Effect::ReadLog { peer, from, bytes } => {
-                let (store, now) = (self.writer.store(), replication_now(self.now).monotonic);
-                self.holds.reads(store, (shard, peer), from, now);
-                let read = self.read_log(shard, from, bytes);
-                if let Read::Entries(entries) = &read {
-                    let read_bytes = entries.iter().map(|entry| entry.bytes().len()).sum();
-                    self.board.note_caught_up(read_bytes);
-                }
+                let read = self.read_for(shard, peer, from, bytes);
                 self.step(shard, Event::LogRead { peer, from, read });
                 Ok(())
             }
@@ -104,6 +98,24 @@ impl Driver {
     /// The ticket is durable with the last group that was appended.
     fn note_ticket(&mut self, shard: ShardId, ticket: Ticket) {
         self.note_group(self.writer.store().appended_through(), shard, ticket);
+    }
+
+    /// Reads the log for a peer, and keeps what it reads from going away under it.
+    fn read_for(
+        &mut self,
+        shard: ShardId,
+        peer: Member,
+        from: proto::id::Position,
+        bytes: usize,
+    ) -> Read {
+        let (store, now) = (self.writer.store(), replication_now(self.now).monotonic);
+        self.holds.reads(store, (shard, peer), from, now);
+        let read = self.read_log(shard, from, bytes);
+        if let Read::Entries(entries) = &read {
+            let read_bytes = entries.iter().map(|entry| entry.bytes().len()).sum();
+            self.board.note_caught_up(read_bytes);
+        }
+        read
     }
 
     fn read_log(&self, shard: ShardId, from: proto::id::Position, bytes: usize) -> Read {

@@ -92,9 +92,7 @@ pub(super) fn hold_shards(
     peers.send_reports_to(reporters);
     let placements = regional.start(proposed, reports, background);
     let own = offer_reads(components, (&me, &peers), (&store, &board), global);
-    let Components { clock, place, .. } = components;
-    let taken = TakenScans::new(Arc::clone(&store), own.clone(), Arc::clone(clock), *place);
-    peers.offer(Call::Scan, Arc::new(taken));
+    offer_scans(components, &peers, &store, &own);
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
     repair_rows(components, (&mesh, &peers), (&store, &region), background);
@@ -145,6 +143,13 @@ fn offer_reads(
     let taken = TakenFetches::new(cluster, own.clone());
     peers.offer(Call::Fetch, Arc::new(taken));
     own
+}
+
+/// Lets other nodes read whole views here.
+fn offer_scans(components: &Components, peers: &Peers, store: &Arc<Store>, own: &OwnShards) {
+    let Components { clock, place, .. } = components;
+    let taken = TakenScans::new(Arc::clone(store), own.clone(), Arc::clone(clock), *place);
+    peers.offer(Call::Scan, Arc::new(taken));
 }
 
 /// Asks other nodes for rows that this one cannot read, and gives them those that they cannot.

@@ -17,6 +17,13 @@ pub(super) struct Listening {
     pub(super) gossip: Box<dyn Socket>,
 }
 
+impl Listening {
+    /// Those for clients (gRPC, HTTP), for peers, for gossip.
+    pub(super) fn apart(self) -> ((Kept, Kept), Box<dyn Listener>, Box<dyn Socket>) {
+        ((self.grpc, self.http), self.peer, self.gossip)
+    }
+}
+
 /// Takes them.
 pub(super) async fn listen(
     settings: &NodeSettings,

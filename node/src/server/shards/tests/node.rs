@@ -150,12 +150,7 @@ impl Node {
         let place = Blocking::Inline;
         let ordered = (ordered, snapshots::Progress::default());
         let sending = snapshots::start(Arc::clone(&mesh), &peers, inputs.clone(), ordered, place);
-        if self.gives_copies {
-            let taken = TakenRepairs::new(Arc::clone(&store), place);
-            peers.offer(Call::Repair, Arc::new(taken));
-        }
-        let members = region.members_but(self.id);
-        let repairs = Repairs::new(Arc::clone(&store), Arc::clone(&mesh), members, place);
+        let repairs = self.repairs(region, &store, (&mesh, &peers));
         let board = Board::default();
         let region_id = RegionId(1);
         let driver = Driver::new(Parts {
@@ -194,6 +189,21 @@ impl Node {
             board,
             _tasks: tasks,
         });
+    }
+
+    fn repairs(
+        &self,
+        region: &Region,
+        store: &Arc<Store>,
+        (mesh, peers): (&Arc<Mesh>, &Arc<Peers>),
+    ) -> Repairs {
+        let place = Blocking::Inline;
+        if self.gives_copies {
+            let taken = TakenRepairs::new(Arc::clone(store), place);
+            peers.offer(Call::Repair, Arc::new(taken));
+        }
+        let members = region.members_but(self.id);
+        Repairs::new(Arc::clone(store), Arc::clone(mesh), members, place)
     }
 
     /// The machine loses power.
