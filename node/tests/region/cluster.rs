@@ -146,11 +146,6 @@ impl Cluster {
         self.nodes[node].kill();
     }
 
-    /// Starts a node that was killed, at its old ports.
-    pub fn start_again(&mut self, node: usize) {
-        self.nodes[node] = serve(self._dir.path(), node, &self.ports);
-    }
-
     /// How many rows of a view a gateway exports, wherever their shards are.
     pub fn export(&self, node: usize, view: &str) -> Json {
         let to = self._dir.path().join(format!("{view}-{node}"));

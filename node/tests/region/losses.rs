@@ -69,7 +69,7 @@ fn a_node_that_lost_its_store_alone_is_a_new_copy_and_nothing_is_lost() {
     // So fast that nobody has missed it: it is still named in sync, under its old store.
     cluster.kill(2);
     fs::remove_dir_all(&store).unwrap();
-    cluster.start_again(2);
+    cluster.restart(2);
     wait_for("the node to have a store again", || {
         store.join("ID").exists().then_some(())
     });
