@@ -22,7 +22,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 enum Subject {
     /// The store alone
     Store,
-    /// The feed lookup over gRPC, beside a server that returns the same bytes
+    /// The feed lookup over gRPC, in one process and with a gateway apart from three nodes, beside
+    /// a server that returns the same bytes
     Lookup,
     /// Both
     All,
@@ -54,6 +55,14 @@ enum Server {
     /// A node that is a whole cluster
     #[command(hide = true)]
     ServeNode { data_dir: PathBuf },
+    /// A member of a region
+    #[command(hide = true)]
+    ServeMember {
+        data_dir: PathBuf,
+        port: u16,
+        nodes: u16,
+        name: String,
+    },
     /// A server that answers every lookup with the bytes of a file
     #[command(hide = true)]
     ServeNull { answer: PathBuf },
@@ -63,6 +72,12 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match &arguments.server {
         Some(Server::ServeNode { data_dir }) => return lookup::server::node(data_dir),
+        Some(Server::ServeMember {
+            data_dir,
+            port,
+            nodes,
+            name,
+        }) => return lookup::server::member(data_dir, *port, *nodes, name),
         Some(Server::ServeNull { answer }) => return lookup::server::null(answer),
         None => {}
     }

@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use node::{
     components::Components,
-    server::{single, start_single},
+    demo::members::Plan,
+    server::{Running, single, start, start_single},
 };
 use std::{
     convert::Infallible,
@@ -33,6 +34,7 @@ use tonic::{
 /// What the node's own server allows a stream and a connection to send unread.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const READY_POLL: Duration = Duration::from_millis(10);
 
 /// A server in a process of its own.
 pub struct Process {
@@ -45,18 +47,25 @@ pub struct Process {
 impl Process {
     /// A node that is a whole cluster, with its data in `data_dir`.
     pub fn node(data_dir: &Path) -> anyhow::Result<Self> {
-        Self::start("serve-node", data_dir)
+        Self::start("serve-node", data_dir, &[])
+    }
+
+    /// One member of a region, whose members lie in `data_dir` and listen from `port` on.
+    pub fn member(data_dir: &Path, port: u16, nodes: u16, name: &str) -> anyhow::Result<Self> {
+        let rest = [port.to_string(), nodes.to_string(), name.to_owned()];
+        Self::start("serve-member", data_dir, &rest)
     }
 
     /// A server that answers every lookup with the bytes of the file `answer`.
     pub fn null(answer: &Path) -> anyhow::Result<Self> {
-        Self::start("serve-null", answer)
+        Self::start("serve-null", answer, &[])
     }
 
-    fn start(server: &str, path: &Path) -> anyhow::Result<Self> {
+    fn start(server: &str, path: &Path, rest: &[String]) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(server)
             .arg(path)
+            .args(rest)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -113,13 +122,32 @@ pub fn node(data_dir: &Path) -> anyhow::Result<()> {
     settings.listen.grpc = any_port;
     settings.listen.http = any_port;
     settings.listen.peer = any_port;
-    let running = runtime.block_on(async {
-        let running = start_single(settings, founding, Components::of_this_machine()).await?;
+    let running = runtime.block_on(start_single(
+        settings,
+        founding,
+        Components::of_this_machine(),
+    ))?;
+    serve(&runtime, running)
+}
+
+/// Runs a member of a region until standard input ends. The first one founds it.
+pub fn member(data_dir: &Path, port: u16, nodes: u16, name: &str) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    let plan = Plan::new(data_dir, port, nodes);
+    let (settings, components) = (plan.settings(name), Components::of_this_machine());
+    let running = match plan.founding(name) {
+        Some(founding) => runtime.block_on(start_single(settings, founding, components)),
+        None => runtime.block_on(start(settings, components)),
+    }?;
+    serve(&runtime, running)
+}
+
+fn serve(runtime: &Runtime, running: Running) -> anyhow::Result<()> {
+    runtime.block_on(async {
         while running.not_ready().is_some() {
-            sleep(Duration::from_millis(10)).await;
+            sleep(READY_POLL).await;
         }
-        anyhow::Ok(running)
-    })?;
+    });
     answer_until_the_end(running.grpc)?;
     runtime.block_on(running.stop());
     Ok(())
