@@ -2,78 +2,72 @@
 //!
 //! Bodies are turned into the messages of the gRPC edge and go the same way from there.
 
-mod body;
-mod cell;
-mod error;
+mod endpoints;
+mod examples;
+mod openapi;
+mod operation;
+
 mod guarded;
+mod serving;
+
+mod body;
+mod error;
+mod patience;
+
+mod feast;
+
+mod cell;
+mod cluster;
+mod fixed;
 mod lookup;
 mod registry;
 mod scalar;
 pub(crate) mod text;
 mod write;
 
+pub use feast::{Compat, FeastSettings};
+pub use openapi::document;
+pub use serving::serve;
+pub(crate) use text::seconds;
+
 use crate::{
     Gateway, Readiness,
-    access::{Caller, Endpoint, Guard, Requirement, Right},
+    access::{Caller, Endpoint},
+    failure::Failure,
 };
 pub use axum::serve::Listener;
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header},
+    extract::State,
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 use body::Body;
 use error::HttpFailure;
-use guarded::Guarded;
-use proto::limits::MESSAGE_BYTES;
-use std::{fmt::Debug, future::Future, io, sync::Arc};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 type Shared = State<Arc<Gateway>>;
 
 /// The gateway's routes; others of the process can be merged with them.
 pub fn router(gateway: &Arc<Gateway>) -> Router {
-    let (router, _) = guarded(gateway.guard()).finish();
+    let mut router = Router::new();
+    for operation in endpoints::operations() {
+        let path = operation.endpoint.path;
+        router = router.route(path, guarded::guarded(gateway.guard(), operation));
+    }
     router
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
         .with_state(Arc::clone(gateway))
 }
 
 /// All that the router answers, and what each asks of its callers.
 #[must_use]
-pub fn endpoints(guard: &Guard) -> Vec<Endpoint> {
-    guarded(guard).finish().1
-}
-
-fn guarded(guard: &Guard) -> Guarded {
-    use Requirement::{Everywhere, InProject, Open};
-    use Right::{Define, Read, See, Write};
-    Guarded::new(guard)
-        .post("/v1/lookup", InProject(Read), look_up)
-        .post("/v1/write", InProject(Write), take_write)
-        .post("/v1/delete", InProject(Write), take_delete)
-        .post("/v1/registry/plan", InProject(See), registry::plan)
-        .post_kept("/v1/registry/apply", InProject(Define), registry::apply)
-        .get("/v1/registry/history", Everywhere(See), registry::history)
-        .get("/v1/registry/projects", InProject(See), registry::projects)
-        .get(
-            "/v1/registry/projects/{project}",
-            InProject(See),
-            registry::objects,
-        )
-        .get(
-            "/v1/registry/projects/{project}/{name}",
-            InProject(See),
-            registry::object,
-        )
-        .get("/healthz", Open, || async { "alive\n" })
-        .get("/readyz", Open, ready)
-        // They name projects and services.
-        .get("/metrics", Everywhere(See), metrics)
+pub fn endpoints() -> Vec<Endpoint> {
+    let operations = endpoints::operations().into_iter();
+    operations.map(|operation| operation.endpoint).collect()
 }
 
 /// The routes of a process that cannot answer yet: alive, and why it is not ready.
@@ -86,25 +80,10 @@ pub fn waiting_router(readiness: watch::Receiver<Readiness>) -> Router {
         }
     };
     Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/healthz", get(fixed::alive))
         .route("/readyz", get(ready))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-}
-
-/// Serves connections until `shutdown`, then lets calls in flight end.
-pub async fn serve<L>(
-    router: Router,
-    listener: L,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()>
-where
-    L: Listener,
-    L::Addr: Debug,
-{
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown)
-        .await
 }
 
 async fn look_up(
@@ -139,12 +118,10 @@ async fn ready(State(gateway): Shared) -> Result<&'static str, HttpFailure> {
     Ok("ready\n")
 }
 
-async fn metrics(State(gateway): Shared) -> Response {
-    match gateway.metrics_text() {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn metrics(State(gateway): Shared) -> Result<Response, HttpFailure> {
+    let text = gateway
+        .metrics_text()
+        .map_err(|_| Failure::internal("the metrics could not be written"))?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -17,6 +17,7 @@ pub mod lookup;
 pub mod scan;
 pub mod write;
 
+pub mod cluster;
 mod metrics;
 pub mod registry;
 mod service;

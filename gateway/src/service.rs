@@ -3,8 +3,10 @@
 use crate::{
     access::{Caller, Guard, Right},
     catalog::{Catalog, Catalogs},
+    cluster::Cluster,
     edge::{Clock, Deadline, Randomness},
     failure::Failure,
+    http::FeastSettings,
     lookup::{Lookups, Selection, fetch::Replicas},
     metrics::{Method, Metrics},
     registry::Registry,
@@ -62,12 +64,14 @@ impl Clients {
 }
 
 /// What a user chooses.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Whether clients' lookups and writes are taken.
     pub clients: Clients,
     /// How long a call without a deadline may take.
     pub default_deadline: Duration,
+    /// How Feast's clients are answered.
+    pub feast: FeastSettings,
 }
 
 impl Default for Settings {
@@ -75,6 +79,7 @@ impl Default for Settings {
         Self {
             clients: Clients::Served,
             default_deadline: Duration::from_secs(5),
+            feast: FeastSettings::default(),
         }
     }
 }
@@ -93,6 +98,8 @@ pub struct Parts {
     pub scanner: Arc<dyn Scanner>,
     /// Where definitions are changed.
     pub registry: Arc<dyn Registry>,
+    /// Where the cluster is told about.
+    pub cluster: Arc<dyn Cluster>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Random bits.
@@ -114,6 +121,7 @@ pub struct Gateway {
     writes: Writes,
     scanner: Arc<dyn Scanner>,
     registry: Arc<dyn Registry>,
+    cluster: Arc<dyn Cluster>,
     clock: Arc<dyn Clock>,
     guard: Guard,
     readiness: watch::Receiver<Readiness>,
@@ -133,6 +141,7 @@ impl Gateway {
             writer,
             scanner,
             registry,
+            cluster,
             clock,
             randomness,
             guard,
@@ -147,6 +156,7 @@ impl Gateway {
             writes: Writes::new(writer, Arc::clone(&clock), randomness, region),
             scanner,
             registry,
+            cluster,
             clock,
             guard,
             readiness,
@@ -159,6 +169,11 @@ impl Gateway {
     /// The newest definitions.
     pub fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
         self.catalogs.current()
+    }
+
+    /// The numbers that a user tuned.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Microseconds since 1970, as this process believes.
@@ -185,6 +200,12 @@ impl Gateway {
     #[must_use]
     pub fn registry(&self) -> &dyn Registry {
         &*self.registry
+    }
+
+    /// Calls about the cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster
     }
 
     /// Whether traffic may come.

@@ -121,6 +121,8 @@ reasons! {
     InvalidRequest = 17, "INVALID_REQUEST", InvalidArgument, 400, Correct;
     /// The definition files contradict themselves or the rules of definitions.
     InvalidDefinition = 18, "INVALID_DEFINITION", InvalidArgument, 400, Correct;
+    /// The body of the request did not arrive in time.
+    TooSlow = 19, "TOO_SLOW", DeadlineExceeded, 408, Retry;
     /// The request id was given to other rows before.
     RequestIdReused = 24, "REQUEST_ID_REUSED", InvalidArgument, 400, Correct;
     /// No answer as fresh as asked for by the deadline.

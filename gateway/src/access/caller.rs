@@ -32,7 +32,7 @@ impl Right {
     }
 
     /// The roles that have it, in words.
-    const fn roles(self) -> &'static str {
+    pub(super) const fn roles(self) -> &'static str {
         match self {
             Self::See => "any role",
             Self::Read => "the role reader",

@@ -3,6 +3,7 @@
 
 use super::caller::{Caller, Right};
 use crate::failure::Failure;
+use std::fmt;
 
 /// What a call asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,18 @@ impl Requirement {
             Self::Open | Self::Token => Ok(()),
             Self::InProject(right) => caller.may_somewhere(right),
             Self::Everywhere(right) => caller.may_everywhere(right),
+        }
+    }
+}
+
+/// What it asks for, as callers read it.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("Needs no token."),
+            Self::Token => f.write_str("Needs a token, whatever it gives."),
+            Self::InProject(right) => write!(f, "Needs {} in the project.", right.roles()),
+            Self::Everywhere(right) => write!(f, "Needs {} in the whole cluster.", right.roles()),
         }
     }
 }

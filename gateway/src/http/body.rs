@@ -1,13 +1,10 @@
 //! JSON bodies: read whatever the content type says, with faults told by line and column; and
 //! objects whose names are data, which keep their order and stand once each.
 
-use super::error::HttpFailure;
+use super::{error::HttpFailure, patience};
 use crate::failure::Failure;
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-};
-use proto::{limits::MESSAGE_BYTES, reason::Reason};
+use axum::extract::{FromRequest, Request};
+use proto::reason::Reason;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, MapAccess, Visitor},
@@ -22,21 +19,8 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = HttpFailure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, HttpFailure> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                    return Failure::new(
-                        Reason::TooLarge,
-                        format!("a body has at most {MESSAGE_BYTES} bytes; split the request"),
-                    );
-                }
-                Failure::new(
-                    Reason::InvalidRequest,
-                    format!("the body could not be read: {rejection}"),
-                )
-            })?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, HttpFailure> {
+        let bytes = patience::read(request.into_body()).await?;
         parse(&bytes).map(Self).map_err(HttpFailure::from)
     }
 }
@@ -44,7 +28,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// Reads a body.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
-        let what = if error.is_data() {
+        // The library reads 127 levels; the largest value of ours needs four.
+        let what = if error.to_string().starts_with("recursion limit") {
+            "is nested too deeply"
+        } else if error.is_data() {
             "is not what this call takes"
         } else {
             "is not JSON"
@@ -109,6 +96,9 @@ mod tests {
             message.contains("is not JSON") && message.contains("at line 2 column"),
             "{message}"
         );
+        let deep = [b"{\"a\":".as_slice(), &b"[".repeat(1 << 20)].concat();
+        let message = parse::<Object>(&deep).unwrap_err().message;
+        assert!(message.contains("is nested too deeply"), "{message}");
         let message = parse::<Object>(b"{\"a\": 1, \"a\": 2}")
             .unwrap_err()
             .message;

@@ -7,14 +7,16 @@ use half::f16;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use wire::{codec::joined, twin};
 
-/// How int64 values are written.
+/// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Int64As {
-    /// As numbers, exactly.
+pub enum Style {
+    /// Integers as numbers, exactly.
     #[default]
-    Number,
-    /// As strings, for readers whose numbers are floats.
-    Text,
+    Numbers,
+    /// int64 as strings, for readers whose numbers are floats.
+    Int64AsText,
+    /// As Feast's server does: times in whole seconds, float32 with the digits of the float64 that it is.
+    Feast,
 }
 
 /// A column's values.
@@ -24,7 +26,7 @@ pub struct Values<'a> {
     fixed: Bytes,
     rows: usize,
     statuses: Option<&'a [u8]>,
-    int64_as: Int64As,
+    style: Style,
 }
 
 impl<'a> Values<'a> {
@@ -33,7 +35,7 @@ impl<'a> Values<'a> {
         column: &'a twin::Column,
         rows: usize,
         statuses: Option<&'a [u8]>,
-        int64_as: Int64As,
+        style: Style,
     ) -> Self {
         let pieces = match column.r#type() {
             twin::Type::Bool => &column.bools,
@@ -53,7 +55,7 @@ impl<'a> Values<'a> {
             fixed,
             rows,
             statuses,
-            int64_as,
+            style,
         }
     }
 
@@ -67,11 +69,17 @@ impl<'a> Values<'a> {
         match self.column.r#type() {
             twin::Type::Bool => Item::Bool(self.fixed[place] != 0),
             twin::Type::Int32 => Item::Int(i64::from(i32::from_le_bytes(self.word(place)))),
-            twin::Type::Int64 if self.int64_as == Int64As::Text => {
+            twin::Type::Int64 if self.style == Style::Int64AsText => {
                 Item::IntText(i64::from_le_bytes(self.word(place)))
             }
             twin::Type::Int64 => Item::Int(i64::from_le_bytes(self.word(place))),
+            twin::Type::Timestamp if self.style == Style::Feast => {
+                Item::Int(i64::from_le_bytes(self.word(place)).div_euclid(1_000_000))
+            }
             twin::Type::Timestamp => Item::Time(i64::from_le_bytes(self.word(place))),
+            twin::Type::Float32 if self.style == Style::Feast => {
+                Item::Float64(f32::from_le_bytes(self.word(place)).into())
+            }
             twin::Type::Float32 => Item::Float32(f32::from_le_bytes(self.word(place))),
             twin::Type::Float64 => Item::Float64(f64::from_le_bytes(self.word(place))),
             twin::Type::Float16 => Item::Float32(f16::from_le_bytes(self.word(place)).to_f32()),

@@ -7,7 +7,45 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use proto::reason::{Code, Reason, Refusal};
-use serde_json::json;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+/// What every call of Atoll's own answers where it fails.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorBody {
+    error: ErrorOfCall,
+}
+
+/// Why a call was refused.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorOfCall {
+    /// The gRPC code.
+    code: String,
+    /// For programs: the stable name of what is wrong.
+    #[schemars(schema_with = "reasons")]
+    reason: String,
+    /// For a person: what is wrong and what to change.
+    message: String,
+    /// The fields at fault; empty where the call as a whole is.
+    fields: Vec<FieldFault>,
+}
+
+/// One field at fault.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FieldFault {
+    /// Its path, as `rows.customer_id[1]`.
+    field: String,
+    #[schemars(schema_with = "reasons")]
+    reason: String,
+    message: String,
+}
+
+/// The names of all reasons there are.
+fn reasons(_: &mut SchemaGenerator) -> Schema {
+    let names = Reason::ALL.iter().map(|reason| reason.as_str());
+    json_schema!({ "type": "string", "enum": names.collect::<Vec<_>>() })
+}
 
 /// A failure on its way out.
 #[derive(Debug)]
@@ -63,12 +101,18 @@ fn answer(
     message: &str,
     fields: &[Refusal],
 ) -> Response {
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|field| json!({ "field": field.field, "reason": field.reason.as_str(), "message": field.message }))
-        .collect();
-    let error = json!({ "code": code, "reason": reason, "message": message, "fields": fields });
-    (status, Json(json!({ "error": error }))).into_response()
+    let fault = |field: &Refusal| FieldFault {
+        field: field.field.clone(),
+        reason: field.reason.to_string(),
+        message: field.message.clone(),
+    };
+    let error = ErrorOfCall {
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        fields: fields.iter().map(fault).collect(),
+    };
+    (status, Json(ErrorBody { error })).into_response()
 }
 
 const fn code_name(code: Code) -> &'static str {
@@ -89,7 +133,7 @@ const fn code_name(code: Code) -> &'static str {
 /// A path that nothing answers.
 pub async fn no_such_path(uri: axum::http::Uri) -> Response {
     let message = format!(
-        "there is nothing at {}; calls are at /v1/lookup, /v1/write, /v1/delete and /v1/registry",
+        "there is nothing at {}; /openapi.json names what there is",
         uri.path()
     );
     answer(

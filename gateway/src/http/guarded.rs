@@ -1,27 +1,18 @@
-//! Routes behind the guard: one cannot be made without saying what it asks of its callers.
+//! Routes behind the guard: what an operation asks of its callers stands in the list with it.
 
-use super::error::HttpFailure;
+use super::{error::HttpFailure, operation::Operation};
 use crate::{
     Gateway,
-    access::{Caller, Endpoint, Guard, Kept, Note, Outcome, Refused, Requirement},
+    access::{Caller, Endpoint, Guard, Kept, Note, Outcome, Refused},
 };
 use axum::{
-    Router,
     extract::{FromRequestParts, Request, State},
-    handler::Handler,
     http::request::Parts,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post},
+    routing::MethodRouter,
 };
 use std::{convert::Infallible, sync::Arc};
-
-/// See the module.
-pub struct Guarded {
-    router: Router<Arc<Gateway>>,
-    endpoints: Vec<Endpoint>,
-    guard: Guard,
-}
 
 /// What stands before one route.
 #[derive(Clone)]
@@ -30,70 +21,13 @@ struct Gate {
     endpoint: Endpoint,
 }
 
-impl Guarded {
-    /// No routes yet.
-    pub fn new(guard: &Guard) -> Self {
-        Self {
-            router: Router::new(),
-            endpoints: Vec::new(),
-            guard: guard.clone(),
-        }
-    }
-
-    /// Answers `GET`.
-    pub fn get<H, T>(self, path: &'static str, requirement: Requirement, handler: H) -> Self
-    where
-        H: Handler<T, Arc<Gateway>>,
-        T: 'static,
-    {
-        self.route("GET", path, (requirement, Kept::Unkept), get(handler))
-    }
-
-    /// Answers `POST`.
-    pub fn post<H, T>(self, path: &'static str, requirement: Requirement, handler: H) -> Self
-    where
-        H: Handler<T, Arc<Gateway>>,
-        T: 'static,
-    {
-        self.route("POST", path, (requirement, Kept::Unkept), post(handler))
-    }
-
-    /// Answers `POST`, and leaves a trail.
-    pub fn post_kept<H, T>(self, path: &'static str, requirement: Requirement, handler: H) -> Self
-    where
-        H: Handler<T, Arc<Gateway>>,
-        T: 'static,
-    {
-        self.route("POST", path, (requirement, Kept::InTrail), post(handler))
-    }
-
-    fn route(
-        mut self,
-        method: &'static str,
-        path: &'static str,
-        (requirement, kept): (Requirement, Kept),
-        answering: MethodRouter<Arc<Gateway>>,
-    ) -> Self {
-        let endpoint = Endpoint {
-            method,
-            path,
-            requirement,
-            kept,
-        };
-        let gate = Gate {
-            guard: self.guard.clone(),
-            endpoint,
-        };
-        self.endpoints.push(endpoint);
-        let guarded = answering.route_layer(from_fn_with_state(gate, pass));
-        self.router = self.router.route(path, guarded);
-        self
-    }
-
-    /// The routes, and what each asks for.
-    pub fn finish(self) -> (Router<Arc<Gateway>>, Vec<Endpoint>) {
-        (self.router, self.endpoints)
-    }
+/// The route of an operation, with its gate before it.
+pub fn guarded(guard: &Guard, operation: Operation) -> MethodRouter<Arc<Gateway>> {
+    let gate = Gate {
+        guard: guard.clone(),
+        endpoint: operation.endpoint,
+    };
+    operation.handler.route_layer(from_fn_with_state(gate, pass))
 }
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {

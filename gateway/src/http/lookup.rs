@@ -2,7 +2,7 @@
 
 use super::{
     body::Object,
-    cell::{Int64As, Values},
+    cell::{Style, Values},
     scalar::scalar,
     text::{bytes_of, duration_of, encode_bytes, seconds, timestamp},
 };
@@ -18,31 +18,46 @@ use proto::{
     types::Scalar,
     value::Value,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value as Json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wire::twin::{self, lookup_request::Select};
 
-/// The body of a lookup.
-#[derive(Debug, Deserialize)]
+/// The body of a lookup: either a service or features, of one shared entity and any number of rows.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "LookupRequest")]
 pub struct Request {
     project: String,
+    /// A feature service: its columns and their order never change.
     service: Option<String>,
+    /// "view:feature", "view@version:feature" or "view:*".
     features: Option<Vec<String>>,
+    /// One value for each join key: the user.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Json>")]
     shared: Object,
+    /// A list for each join key, of equal lengths: the candidates.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<Json>>")]
     rows: Object,
+    /// What the answer must reflect, as given by an earlier write or lookup.
     token: Option<String>,
+    /// How far the answer may be behind, as "5s".
     max_staleness: Option<String>,
+    /// What to do when the token or max_staleness is not met by the deadline.
     #[serde(default)]
     on_stale: OnStale,
+    /// How long to wait, as "20ms"; 5s where it is left out.
     deadline: Option<String>,
+    /// Whether defaults are filled in where a value was not found.
     #[serde(default = "yes")]
     defaults: bool,
+    /// Whether the event time of each value is given.
     #[serde(default)]
     event_times: bool,
+    /// How values of int64 are written: strings are for readers whose numbers are floats.
     #[serde(default)]
     int64_as: JsonInt64,
 }
@@ -51,7 +66,7 @@ const fn yes() -> bool {
     true
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum OnStale {
     #[default]
@@ -59,7 +74,7 @@ enum OnStale {
     Serve,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum JsonInt64 {
     #[default]
@@ -119,11 +134,11 @@ pub async fn answer(
     };
     let deadline = duration_of("deadline", body.deadline.as_deref())?;
     let response = gateway.lookup(caller, &request, deadline).await?;
-    let int64_as = match body.int64_as {
-        JsonInt64::Number => Int64As::Number,
-        JsonInt64::String => Int64As::Text,
+    let style = match body.int64_as {
+        JsonInt64::Number => Style::Numbers,
+        JsonInt64::String => Style::Int64AsText,
     };
-    Ok(Answer { response, int64_as })
+    Ok(Answer { response, style })
 }
 
 fn key_types(selection: &Selection) -> BTreeMap<&str, Scalar> {
@@ -149,7 +164,7 @@ fn key_column(
     typed_keys(name, values, ty, place)
 }
 
-fn typed_keys(
+pub(super) fn typed_keys(
     name: &str,
     values: &[Json],
     ty: Scalar,
@@ -235,7 +250,7 @@ impl KeyBuffer {
 /// The answer's body.
 pub struct Answer {
     response: twin::LookupResponse,
-    int64_as: Int64As,
+    style: Style,
 }
 
 impl Serialize for Answer {
@@ -290,7 +305,7 @@ impl Answer {
             name: &column.feature,
             ty: type_name(column),
             shared: column.shared,
-            values: Values::new(column, rows, statuses, self.int64_as),
+            values: Values::new(column, rows, statuses, self.style),
             statuses: statuses.map_or_else(
                 || vec![Status::Present.as_str(); rows],
                 |bytes| bytes.iter().map(|byte| name_of(*byte)).collect(),
@@ -348,34 +363,64 @@ fn type_name(column: &twin::Column) -> String {
     }
 }
 
-#[derive(Serialize)]
-struct AnswerBody<'a> {
+/// What a lookup found.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LookupAnswer")]
+pub(super) struct AnswerBody<'a> {
+    /// How many rows were asked for.
     rows: u32,
+    /// In the service's order.
     features: Vec<Feature<'a>>,
+    /// The region that answered.
     region: &'a str,
+    /// The registry's revision that the request was planned under.
     revision: u64,
+    /// Whether the token or max_staleness was not met.
     stale: bool,
     staleness: Staleness<'a>,
+    /// What this answer reflects, for later reads and writes.
     token: String,
 }
 
-#[derive(Serialize)]
+/// One feature over all rows.
+#[derive(Serialize, JsonSchema)]
 struct Feature<'a> {
+    /// "view:feature".
     name: &'a str,
     #[serde(rename = "type")]
     ty: String,
+    /// One value for all rows: the user's.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shared: bool,
+    /// Null where there is nothing to give.
+    #[schemars(with = "Vec<Json>")]
     values: Values<'a>,
+    #[schemars(with = "Vec<StatusName>")]
     statuses: Vec<&'static str>,
+    /// Rows in which the default stands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     defaulted: Vec<usize>,
+    /// Where asked for; null where there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_times: Option<Vec<Option<String>>>,
 }
 
-#[derive(Serialize)]
+/// What is known of one value. A failure is UNAVAILABLE, and never a default.
+#[derive(JsonSchema)]
+#[schemars(rename = "ValueStatus", rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(dead_code, reason = "the names of statuses, for the schema alone")]
+pub(super) enum StatusName {
+    Present,
+    NullValue,
+    NotFound,
+    OutsideMaxAge,
+    Unavailable,
+}
+
+/// How old the answer can be: every write acknowledged longer ago is in it. Null: unknown.
+#[derive(Serialize, JsonSchema)]
 struct Staleness<'a> {
     worst: Option<String>,
+    /// By the region in which writes were taken.
     origins: BTreeMap<&'a str, Option<String>>,
 }

@@ -1,5 +1,7 @@
 //! `/v1/registry/…`: definitions as JSON.
 
+pub mod schema;
+
 use super::{body::Body, error::HttpFailure};
 use crate::{
     Gateway,
@@ -10,6 +12,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -19,22 +22,29 @@ type Shared = State<Arc<Gateway>>;
 type Answer = Result<Json<Value>, HttpFailure>;
 
 /// One definition file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DefinitionFile")]
 struct File {
+    /// Where it came from, for messages.
     #[serde(default)]
     name: String,
+    /// YAML, or JSON, which is YAML.
     text: String,
 }
 
 /// The body of plan and apply; `break_readers` is apply's alone.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DefinitionFiles")]
 pub struct Files {
     files: Vec<File>,
+    /// Remove what the files of a project leave out.
     #[serde(default)]
     prune: bool,
+    /// Refused where the registry has moved on since.
     expect_revision: Option<u64>,
+    /// Carry out what breaks readers, too.
     #[serde(default)]
     break_readers: bool,
 }

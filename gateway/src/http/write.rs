@@ -4,9 +4,9 @@
 //! number, so the others are written all the same.
 
 mod answer;
-mod columns;
+pub(super) mod columns;
 
-pub use answer::Answer;
+pub use answer::{Answer, AnswerBody};
 
 use super::{
     body::Object,
@@ -23,51 +23,73 @@ use proto::{
     reason::{Reason, Refusal},
     request::{Rejection, RequestId},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use wire::twin::{self, delete_request::What};
 
 /// The body of a write: rows of one view, or several `writes`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WriteRequest")]
 pub struct WriteBody {
     project: String,
+    /// "view" or "view@version".
     view: Option<String>,
-    rows: Option<Vec<Object>>,
+    rows: Option<Vec<Row>>,
+    /// Several views, instead of `view` and `rows`.
     writes: Option<Vec<RowsOfView>>,
+    /// A UUID of version 7, kept over retries; made where it is left out.
     request_id: Option<String>,
     #[serde(default)]
     ack: Ack,
+    /// How long to wait, as "200ms"; 5s where it is left out.
     deadline: Option<String>,
+    /// What the write follows, as given by an earlier lookup or write.
     token: Option<String>,
+    /// For features that combine: the region whose slot is written.
     slot: Option<String>,
 }
 
 /// Rows of one view.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RowsOfView {
+    /// "view" or "view@version".
     view: String,
-    rows: Vec<Object>,
+    rows: Vec<Row>,
 }
 
-/// The body of a deletion.
-#[derive(Debug, Deserialize)]
+/// Join keys, `event_time` and features by name. An absent feature keeps its value, null is a value;
+/// without an event time it is now.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Row(#[schemars(with = "BTreeMap<String, Json>")] Object);
+
+/// The body of a deletion: rows of one view, or of all views of an entity.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DeleteRequest")]
 pub struct DeleteBody {
     project: String,
     view: Option<String>,
     entity: Option<String>,
+    /// The join keys of each row.
+    #[schemars(with = "Vec<BTreeMap<String, Json>>")]
     keys: Vec<Object>,
+    /// Null or left out: now. RFC 3339, or microseconds since 1970.
     event_time: Option<Json>,
+    /// A UUID of version 7, kept over retries; made where it is left out.
     request_id: Option<String>,
     #[serde(default)]
     ack: Ack,
+    /// How long to wait, as "200ms"; 5s where it is left out.
     deadline: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+/// When a write is answered: once durable in the region that took it, in one other too, or in all.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Ack {
     #[default]
@@ -113,7 +135,7 @@ pub async fn write(
         let view = project.view(&of_view.view)?;
         let mut columns = ViewColumns::new(view, of_view.rows.len(), now);
         for (row, object) in of_view.rows.iter().enumerate() {
-            if let Err(refusal) = columns.push(row, object) {
+            if let Err(refusal) = columns.push(row, &object.0) {
                 set_aside.push(rejection(number, row, refusal));
             }
         }

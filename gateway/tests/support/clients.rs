@@ -60,6 +60,7 @@ impl World {
             .body(Body::from(body.to_owned()))
             .unwrap();
         let (status, text) = self.send(request).await;
+        super::openapi::check("POST", path, body, status, &text);
         (
             status,
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}")),
@@ -68,8 +69,10 @@ impl World {
 
     /// Gets a path.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        self.send(axum::http::Request::get(path).body(Body::empty()).unwrap())
-            .await
+        let request = axum::http::Request::get(path).body(Body::empty());
+        let (status, text) = self.send(request.unwrap()).await;
+        super::openapi::check("GET", path, "", status, &text);
+        (status, text)
     }
 
     async fn send(&self, request: axum::http::Request<Body>) -> (u16, String) {

@@ -3,12 +3,14 @@
 
 pub mod catalog;
 pub mod clients;
+pub mod openapi;
 pub mod rows;
 
 use gateway::{
     Gateway, Parts, Readiness, Settings,
     access::{Caller, Guard},
     catalog::{Catalog, Catalogs},
+    cluster::{Cluster, Region},
     edge::{Clock, Randomness},
     failure::Failure,
     registry::Registry,
@@ -199,6 +201,63 @@ impl Registry for Echo {
     }
 }
 
+/// A cluster of one node with one shard.
+struct Alone;
+
+#[tonic::async_trait]
+impl Cluster for Alone {
+    async fn status(&self, _: v1::StatusRequest) -> Result<v1::StatusResponse, Failure> {
+        let node = v1::NodeStatus {
+            name: "eu-1".into(),
+            roles: vec!["node".into(), "gateway".into()],
+            reachable: true,
+            primaries: 1,
+            age_seconds: Some(0.25),
+            ..Default::default()
+        };
+        let group = v1::GroupStatus {
+            group: "global".into(),
+            ..Default::default()
+        };
+        Ok(v1::StatusResponse {
+            cluster_name: "shop-prod".into(),
+            region: "eu".into(),
+            nodes: vec![node],
+            groups: vec![group],
+            warnings: vec!["1 voter".into()],
+            shards: 1,
+            ..Default::default()
+        })
+    }
+
+    async fn shards(&self, _: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure> {
+        let replica = v1::ReplicaStatus {
+            node: "eu-1".into(),
+            role: "primary".into(),
+            in_sync: true,
+            position: None,
+        };
+        let shard = v1::ShardStatus {
+            primary: "eu-1".into(),
+            replicas: vec![replica],
+            committed: Some(7),
+            ..Default::default()
+        };
+        Ok(v1::ShardsResponse {
+            revision: 3,
+            shards: vec![shard],
+        })
+    }
+
+    fn regions(&self) -> Vec<Region> {
+        vec![Region {
+            name: "eu".into(),
+            state: "active".into(),
+            copies: 2,
+        }]
+    }
+}
+
 impl World {
     /// The shop of [`catalog::shop`], empty.
     pub fn new() -> Self {
@@ -217,6 +276,7 @@ impl World {
             writer: Arc::clone(&rows) as Arc<dyn gateway::write::writer::Writer>,
             scanner: Arc::new(NoRows),
             registry: Arc::new(Echo),
+            cluster: Arc::new(Alone),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             randomness: Arc::new(Counting(AtomicU64::new(1))),
             guard: Guard::open(Arc::clone(&clock) as Arc<dyn Clock>),

@@ -3,7 +3,8 @@
 use super::{arguments::Access, output::table, session::Session};
 use crate::client::call::COMMAND_DEADLINE;
 use clap::Args;
-use serde_json::{Value as Json, json};
+use gateway::cluster::forms;
+use serde_json::Value as Json;
 use wire::v1::{ReplicaStatus, ShardStatus, ShardsRequest};
 
 /// The arguments of `atoll shards`.
@@ -81,20 +82,7 @@ fn position(known: Option<u64>) -> String {
 }
 
 fn json_of(shard: &ShardStatus) -> Json {
-    let replica = |replica: &ReplicaStatus| {
-        json!({
-            "node": replica.node, "role": replica.role,
-            "in_sync": replica.in_sync, "position": replica.position,
-        })
-    };
-    json!({
-        "shard": shard.shard,
-        "incarnation": shard.incarnation,
-        "epoch": shard.epoch,
-        "primary": (!shard.primary.is_empty()).then_some(&shard.primary),
-        "committed": shard.committed,
-        "replicas": shard.replicas.iter().map(replica).collect::<Vec<_>>(),
-    })
+    serde_json::to_value(forms::Shard::of(shard)).expect("a shard is plain data")
 }
 
 #[cfg(test)]

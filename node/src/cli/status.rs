@@ -3,7 +3,8 @@
 use super::{arguments::Access, output::table, session::Session};
 use crate::client::call::COMMAND_DEADLINE;
 use clap::Args;
-use serde_json::{Value as Json, json};
+use gateway::cluster::forms;
+use serde_json::Value as Json;
 use wire::v1::{GroupStatus, Move, NodeStatus, StatusRequest, StatusResponse};
 
 /// The arguments of `atoll status`.
@@ -121,15 +122,6 @@ fn progress(copy: &Move) -> String {
     }
 }
 
-fn move_json(copy: &Move) -> Json {
-    json!({
-        "shard": copy.shard, "from": copy.source, "to": copy.to,
-        "off": (!copy.off.is_empty()).then_some(&copy.off),
-        "stage": copy.stage, "rows_sent": copy.rows_sent, "rows": copy.rows,
-        "bytes_sent": copy.bytes_sent, "position": copy.position, "end": copy.end,
-    })
-}
-
 fn group_row(group: &GroupStatus) -> [String; 5] {
     let leader = if group.leader.is_empty() {
         "none"
@@ -162,39 +154,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 fn json_of(status: &StatusResponse) -> Json {
-    let node = |node: &NodeStatus| {
-        json!({
-            "name": node.name, "id": node.id, "zone": node.zone, "roles": node.roles,
-            "reachable": node.reachable, "primaries": node.primaries, "backups": node.backups,
-            "store_bytes": node.store_bytes, "index_bytes": node.index_bytes,
-            "age_seconds": node.age_seconds, "version": node.version,
-            "grpc_address": node.grpc_address, "http_address": node.http_address,
-            "state": node.state, "votes": node.votes, "joining": node.joining,
-            "heard_seconds": node.heard_seconds,
-        })
-    };
-    let group = |group: &GroupStatus| {
-        let leader = (!group.leader.is_empty()).then_some(&group.leader);
-        json!({
-            "group": group.group, "leader": leader, "voters": group.voters,
-            "term": group.term, "committed": group.committed,
-        })
-    };
-    json!({
-        "cluster_name": status.cluster_name,
-        "cluster_id": status.cluster_id,
-        "region": status.region,
-        "global_revision": status.global_revision,
-        "regional_revision": status.regional_revision,
-        "shards": status.shards,
-        "shards_without_primary": status.shards_without_primary,
-        "shards_under_replicated": status.shards_under_replicated,
-        "nodes": status.nodes.iter().map(node).collect::<Vec<_>>(),
-        "groups": status.groups.iter().map(group).collect::<Vec<_>>(),
-        "safety": status.safety,
-        "moves": status.moves.iter().map(move_json).collect::<Vec<_>>(),
-        "warnings": status.warnings,
-    })
+    serde_json::to_value(forms::Status::of(status)).expect("a status is plain data")
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ impl Plan {
             },
             listen: Listen::on_ports_from(self.port_of(name)),
             advertise: Advertise::default(),
+            feast: crate::settings::Feast::default(),
             store: Store {
                 segment_bytes: crate::settings::Size(SEGMENT_BYTES),
                 ..Store::default()

@@ -16,10 +16,17 @@ use super::{
     shards::Board, trail::TrailFile,
 };
 use crate::components::Clock;
-use gateway::access::{Caller, Note};
-use gateway::grpc::to_status;
+use gateway::{
+    access::{Caller, Note},
+    cluster::{Cluster, Region},
+    failure::Failure,
+    grpc::to_status,
+};
 use positions::{Positions, Told};
-use proto::id::{NodeId, ShardId};
+use proto::{
+    id::{NodeId, ShardId},
+    reason::Reason,
+};
 use raft::{
     group::GroupStatus,
     placement::{Placement, Replica, ShardConfig},
@@ -62,45 +69,10 @@ pub struct Admin {
 impl AdminService for Admin {
     async fn status(
         &self,
-        _: Request<v1::StatusRequest>,
+        request: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusResponse>, Status> {
-        let catalog = self.global.catalog();
-        let placement = self.region.placement();
-        let founding = catalog
-            .founding()
-            .ok_or_else(|| Status::unavailable("there is no cluster yet"))?;
-        let (copies, shards) = placement.policy.map_or((1, 0), |policy| {
-            (usize::from(policy.copies), u32::from(policy.shards))
-        });
-        let configs = placement.shards.values();
-        let mut without_primary = shards.saturating_sub(placement.shards.len() as u32);
-        let mut short = 0;
-        for config in configs {
-            // A run that ended, or a disk that was wiped, is named until it is replaced.
-            let stands = |own: &&Replica| placement.is_present(**own);
-            short += u32::from(config.in_sync.iter().filter(stands).count() < copies);
-            without_primary += u32::from(!placement.is_present(config.primary));
-        }
-        let alive = self.alive(&placement);
-        Ok(Response::new(v1::StatusResponse {
-            safety: safety::safety(&placement, &alive),
-            moves: self.moves(&placement).await,
-            cluster_name: founding.name.clone(),
-            cluster_id: founding.cluster.to_string(),
-            region: self.region.name(),
-            global_revision: catalog.revision().0,
-            regional_revision: placement.revision.0,
-            nodes: self.nodes(&placement),
-            groups: self
-                .groups()
-                .into_iter()
-                .map(|(name, status)| group(name, &status, &placement))
-                .collect(),
-            warnings: self.warnings(&placement),
-            shards,
-            shards_without_primary: without_primary,
-            shards_under_replicated: short,
-        }))
+        let answer = Cluster::status(self, request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
     }
 
     async fn recover(
@@ -148,20 +120,8 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ShardsRequest>,
     ) -> Result<Response<v1::ShardsResponse>, Status> {
-        let wanted = request.into_inner().shards;
-        let placement = self.region.placement();
-        let positions = self.told(&placement).await;
-        let chosen = placement
-            .shards
-            .iter()
-            .filter(|(shard, _)| wanted.is_empty() || wanted.contains(&u32::from(shard.0)));
-        let status = |(shard, config): (&ShardId, &Arc<ShardConfig>)| {
-            shards::status(*shard, config, &placement, &positions)
-        };
-        Ok(Response::new(v1::ShardsResponse {
-            revision: placement.revision.0,
-            shards: chosen.map(status).collect(),
-        }))
+        let answer = Cluster::shards(self, request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
     }
 
     async fn create_token(
@@ -201,6 +161,77 @@ impl AdminService for Admin {
             node: name_of(self.region.me(), &placement),
             entries: self.trail.newest(limit),
         }))
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for Admin {
+    async fn status(&self, _: v1::StatusRequest) -> Result<v1::StatusResponse, Failure> {
+        let catalog = self.global.catalog();
+        let placement = self.region.placement();
+        let founding = catalog
+            .founding()
+            .ok_or_else(|| Failure::new(Reason::NotReady, "there is no cluster yet"))?;
+        let (copies, shards) = placement.policy.map_or((1, 0), |policy| {
+            (usize::from(policy.copies), u32::from(policy.shards))
+        });
+        let configs = placement.shards.values();
+        let mut without_primary = shards.saturating_sub(placement.shards.len() as u32);
+        let mut short = 0;
+        for config in configs {
+            // A run that ended, or a disk that was wiped, is named until it is replaced.
+            let stands = |own: &&Replica| placement.is_present(**own);
+            short += u32::from(config.in_sync.iter().filter(stands).count() < copies);
+            without_primary += u32::from(!placement.is_present(config.primary));
+        }
+        let alive = self.alive(&placement);
+        Ok(v1::StatusResponse {
+            safety: safety::safety(&placement, &alive),
+            moves: self.moves(&placement).await,
+            cluster_name: founding.name.clone(),
+            cluster_id: founding.cluster.to_string(),
+            region: self.region.name(),
+            global_revision: catalog.revision().0,
+            regional_revision: placement.revision.0,
+            nodes: self.nodes(&placement),
+            groups: self
+                .groups()
+                .into_iter()
+                .map(|(name, status)| group(name, &status, &placement))
+                .collect(),
+            warnings: self.warnings(&placement),
+            shards,
+            shards_without_primary: without_primary,
+            shards_under_replicated: short,
+        })
+    }
+
+    async fn shards(&self, request: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure> {
+        let wanted = request.shards;
+        let placement = self.region.placement();
+        let positions = self.told(&placement).await;
+        let chosen = placement
+            .shards
+            .iter()
+            .filter(|(shard, _)| wanted.is_empty() || wanted.contains(&u32::from(shard.0)));
+        let status = |(shard, config): (&ShardId, &Arc<ShardConfig>)| {
+            shards::status(*shard, config, &placement, &positions)
+        };
+        Ok(v1::ShardsResponse {
+            revision: placement.revision.0,
+            shards: chosen.map(status).collect(),
+        })
+    }
+
+    fn regions(&self) -> Vec<Region> {
+        let catalog = self.global.catalog();
+        let regions = catalog.registry().regions.values();
+        let told = regions.map(|region| Region {
+            name: region.settings.name.to_string(),
+            state: format!("{:?}", region.state).to_lowercase(),
+            copies: region.settings.copies.into(),
+        });
+        told.collect()
     }
 }
 

@@ -23,6 +23,7 @@ pub fn settings(data_dir: &Path, port: u16) -> (NodeSettings, ClusterSettings) {
         listen: Listen::on_ports_from(port),
         advertise: crate::settings::Advertise::default(),
         store: crate::settings::Store::default(),
+        feast: crate::settings::Feast::default(),
     };
     (node, founding)
 }

@@ -119,20 +119,20 @@ async fn run(
         guard,
     };
     let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
-    let parts = edge.parts(&held, &global, published, readiness.clone());
-    let gateway = Arc::new(Gateway::new(parts));
-    let admin = Admin {
+    let admin = Arc::new(Admin {
         tokens: Tokens::new(cluster, &global),
-        global,
+        global: Arc::clone(&global),
         regional: groups.regional.clone(),
-        region: held.region,
-        board: held.board,
-        store: held.store,
+        region: held.region.clone(),
+        board: held.board.clone(),
+        store: Arc::clone(&held.store),
         liveness,
         positions,
         trail,
         clock: Arc::clone(&components.clock),
-    };
+    });
+    let asked = (readiness.clone(), Arc::clone(&admin));
+    let gateway = Arc::new(Gateway::new(edge.parts(&held, &global, published, asked)));
     let (grpc, http) = edge.serve(clients, &gateway, admin, &mut background);
     Ok(Running {
         grpc,

@@ -23,6 +23,31 @@ pub struct NodeSettings {
     /// Its disk and memory.
     #[serde(default)]
     pub store: Store,
+    /// How clients of Feast are answered.
+    #[serde(default)]
+    pub feast: Feast,
+}
+
+/// How clients of Feast are answered.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feast {
+    /// The project of requests that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<Name>,
+    /// Whose behaviour is shown where Feast's specification and its Python server differ.
+    pub compat: FeastCompat,
+}
+
+/// See [`Feast::compat`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeastCompat {
+    /// The specification's.
+    #[default]
+    Spec,
+    /// The Python server's.
+    Python,
 }
 
 /// Which cluster a node belongs to.

@@ -2,6 +2,7 @@
 
 use crate::http::text::encode_bytes;
 use proto::request::RequestId;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use wire::twin;
 
@@ -13,21 +14,32 @@ pub struct Answer {
     pub names_writes: bool,
 }
 
-#[derive(Serialize)]
-struct AnswerBody<'a> {
+/// What became of the rows.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WriteAnswer")]
+pub struct AnswerBody<'a> {
     request_id: String,
+    /// Rows that are durable.
     accepted: u64,
+    /// Of these, rows that changed nothing since a newer event stands.
     superseded: u64,
     rejected: Vec<Rejected<'a>>,
+    /// Rows without an answer by the deadline, counted over all writes: repeat with the same request_id.
     unknown: &'a [u32],
+    /// The region that took the write.
     region: &'a str,
+    /// On how many replicas in the region it is.
     copies: u32,
+    /// Regions that hold it.
     confirmed: &'a [String],
+    /// For later reads that must see it.
     token: String,
 }
 
-#[derive(Serialize)]
+/// One row that was not taken.
+#[derive(Serialize, JsonSchema)]
 struct Rejected<'a> {
+    /// Which of `writes`; left out where the request had one view.
     #[serde(skip_serializing_if = "Option::is_none")]
     write: Option<u32>,
     row: u32,

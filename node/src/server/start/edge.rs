@@ -18,9 +18,13 @@ use crate::{
         scans::Scans,
         writes::Writes,
     },
-    settings::{NodeSettings, Role},
+    settings::{FeastCompat, NodeSettings, Role},
 };
-use gateway::{Clients, Gateway, Readiness, access::Guard};
+use gateway::{
+    Clients, Gateway, Readiness,
+    access::Guard,
+    http::{Compat, FeastSettings},
+};
 use proto::id::ClusterId;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -42,7 +46,7 @@ impl Edge<'_> {
         held: &Held,
         global: &Arc<Global>,
         catalogs: Arc<Published>,
-        readiness: watch::Receiver<Readiness>,
+        (readiness, cluster): (watch::Receiver<Readiness>, Arc<Admin>),
     ) -> gateway::Parts {
         let clock = &self.components.clock;
         let remote = RemoteShards::new(self.cluster, Arc::clone(&held.mesh));
@@ -76,19 +80,32 @@ impl Edge<'_> {
                 self.components.place,
             )),
             registry: Arc::new(Definitions::new(Arc::clone(global), catalogs)),
+            cluster,
             clock: Arc::new(GatewayClock(Arc::clone(clock))),
             randomness: Arc::new(GatewayEntropy(Arc::clone(&self.components.entropy))),
             guard: self.guard.clone(),
             readiness,
             metrics,
-            settings: gateway::Settings {
-                clients: if self.settings.node.roles.contains(&Role::Gateway) {
-                    Clients::Served
-                } else {
-                    Clients::SentElsewhere
-                },
-                ..gateway::Settings::default()
+            settings: self.gateway_settings(),
+        }
+    }
+
+    fn gateway_settings(&self) -> gateway::Settings {
+        let feast = &self.settings.feast;
+        let serves = self.settings.node.roles.contains(&Role::Gateway);
+        gateway::Settings {
+            clients: match serves {
+                true => Clients::Served,
+                false => Clients::SentElsewhere,
             },
+            feast: FeastSettings {
+                project: feast.project.as_ref().map(ToString::to_string),
+                compat: match feast.compat {
+                    FeastCompat::Spec => Compat::Spec,
+                    FeastCompat::Python => Compat::Python,
+                },
+            },
+            ..gateway::Settings::default()
         }
     }
 
@@ -97,11 +114,12 @@ impl Edge<'_> {
         &self,
         (grpc, http): (Kept, Kept),
         gateway: &Arc<Gateway>,
-        admin: Admin,
+        admin: Arc<Admin>,
         background: &mut Background,
     ) -> (SocketAddr, SocketAddr) {
         let addresses = (grpc.address(), http.address());
-        let routes = gateway::grpc::routes(gateway).add_service(AdminServiceServer::new(admin));
+        let routes =
+            gateway::grpc::routes(gateway).add_service(AdminServiceServer::from_arc(admin));
         let router = gateway::http::router(gateway);
         let guard = self.guard.clone();
         let (stop_grpc, stop_http) = (background.stopping(), background.stopping());

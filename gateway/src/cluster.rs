@@ -1,0 +1,30 @@
+//! The cluster itself as callers see it through the gateway: who its nodes are, where its shards stand.
+//! The gateway only passes these calls on; the node that answers knows.
+
+pub mod forms;
+
+use crate::failure::Failure;
+use async_trait::async_trait;
+use wire::v1;
+
+/// Where a region stands in its life, for clients that choose one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// Its state, in lower case.
+    pub state: String,
+    /// Replicas of a shard in it.
+    pub copies: u32,
+}
+
+/// Answers calls about the cluster.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// Regions, nodes, groups, and what could still be lost.
+    async fn status(&self, request: v1::StatusRequest) -> Result<v1::StatusResponse, Failure>;
+    /// The shard map of the region.
+    async fn shards(&self, request: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure>;
+    /// The regions of the cluster.
+    fn regions(&self) -> Vec<Region>;
+}

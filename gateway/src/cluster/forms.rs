@@ -1,0 +1,382 @@
+//! What is told of the cluster, as JSON: the same documents over HTTP and from the command line.
+
+use super::Region;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+use wire::v1;
+
+/// The cluster as the node that answers knows it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Status")]
+pub struct Status {
+    cluster_name: String,
+    cluster_id: String,
+    /// The region of the node that answers.
+    region: String,
+    global_revision: u64,
+    regional_revision: u64,
+    shards: u32,
+    shards_without_primary: u32,
+    /// Shards with fewer copies in sync than the region wants.
+    shards_under_replicated: u32,
+    nodes: Vec<Node>,
+    groups: Vec<Group>,
+    /// What could be lost now, and with what.
+    safety: String,
+    /// Copies that are being made.
+    moves: Vec<Move>,
+    /// What a person should know, the most urgent first.
+    warnings: Vec<String>,
+}
+
+/// A node of the region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Node {
+    name: String,
+    id: String,
+    zone: String,
+    roles: Vec<String>,
+    /// Whether it gave signs of life lately.
+    reachable: bool,
+    primaries: u32,
+    backups: u32,
+    store_bytes: u64,
+    index_bytes: u64,
+    /// How old the oldest of its shards can be; null where that is unknown, or it holds none.
+    age_seconds: Option<f64>,
+    version: String,
+    grpc_address: String,
+    http_address: String,
+    /// "serving", "draining", "drained" or "gone".
+    state: String,
+    /// Whether it votes in the region's group.
+    votes: bool,
+    /// Copies that it is given now.
+    joining: u32,
+    /// How long ago it gave its last sign of life; null where it gave none.
+    heard_seconds: Option<f64>,
+}
+
+/// A copy of a shard that is being made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Move {
+    shard: u32,
+    from: String,
+    to: String,
+    /// The node that is emptied by it; null where none is.
+    off: Option<String>,
+    /// "waiting", "rows" or "log".
+    stage: String,
+    rows_sent: u64,
+    /// About how many there are.
+    rows: u64,
+    bytes_sent: u64,
+    /// Where the copy's log ends; null while that is unknown.
+    position: Option<u64>,
+    /// Where the primary's log ends; null while it does not answer.
+    end: Option<u64>,
+}
+
+/// A group that agrees on metadata by Raft.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Group {
+    /// "global", or "region" and its name.
+    group: String,
+    /// Null while none is known.
+    leader: Option<String>,
+    voters: Vec<String>,
+    term: u64,
+    committed: u64,
+}
+
+impl Status {
+    /// The document.
+    #[must_use]
+    pub fn of(status: &v1::StatusResponse) -> Self {
+        Self {
+            cluster_name: status.cluster_name.clone(),
+            cluster_id: status.cluster_id.clone(),
+            region: status.region.clone(),
+            global_revision: status.global_revision,
+            regional_revision: status.regional_revision,
+            shards: status.shards,
+            shards_without_primary: status.shards_without_primary,
+            shards_under_replicated: status.shards_under_replicated,
+            nodes: status.nodes.iter().map(Node::of).collect(),
+            groups: status.groups.iter().map(Group::of).collect(),
+            safety: status.safety.clone(),
+            moves: status.moves.iter().map(Move::of).collect(),
+            warnings: status.warnings.clone(),
+        }
+    }
+}
+
+impl Node {
+    fn of(node: &v1::NodeStatus) -> Self {
+        Self {
+            name: node.name.clone(),
+            id: node.id.clone(),
+            zone: node.zone.clone(),
+            roles: node.roles.clone(),
+            reachable: node.reachable,
+            primaries: node.primaries,
+            backups: node.backups,
+            store_bytes: node.store_bytes,
+            index_bytes: node.index_bytes,
+            age_seconds: node.age_seconds,
+            version: node.version.clone(),
+            grpc_address: node.grpc_address.clone(),
+            http_address: node.http_address.clone(),
+            state: node.state.clone(),
+            votes: node.votes,
+            joining: node.joining,
+            heard_seconds: node.heard_seconds,
+        }
+    }
+}
+
+impl Move {
+    fn of(copy: &v1::Move) -> Self {
+        Self {
+            shard: copy.shard,
+            from: copy.source.clone(),
+            to: copy.to.clone(),
+            off: Some(copy.off.clone()).filter(|name| !name.is_empty()),
+            stage: copy.stage.clone(),
+            rows_sent: copy.rows_sent,
+            rows: copy.rows,
+            bytes_sent: copy.bytes_sent,
+            position: copy.position,
+            end: copy.end,
+        }
+    }
+}
+
+impl Group {
+    fn of(group: &v1::GroupStatus) -> Self {
+        Self {
+            group: group.group.clone(),
+            leader: Some(group.leader.clone()).filter(|name| !name.is_empty()),
+            voters: group.voters.clone(),
+            term: group.term,
+            committed: group.committed,
+        }
+    }
+}
+
+/// The shard map of the region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Shards {
+    /// The regional revision of the map.
+    revision: u64,
+    shards: Vec<Shard>,
+}
+
+/// One shard.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Shard {
+    shard: u32,
+    incarnation: u32,
+    epoch: u32,
+    /// Null where it has none.
+    primary: Option<String>,
+    /// Up to where its log is committed, as the primary says; null while it does not answer.
+    committed: Option<u64>,
+    replicas: Vec<Replica>,
+}
+
+/// One replica of a shard.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Replica {
+    node: String,
+    /// "primary", "backup", "joining" or "observer".
+    role: String,
+    in_sync: bool,
+    /// Where its log ends; null while its node does not answer.
+    position: Option<u64>,
+}
+
+impl Shards {
+    /// The document.
+    #[must_use]
+    pub fn of(answer: &v1::ShardsResponse) -> Self {
+        Self {
+            revision: answer.revision,
+            shards: answer.shards.iter().map(Shard::of).collect(),
+        }
+    }
+}
+
+impl Shard {
+    /// The document of one shard.
+    #[must_use]
+    pub fn of(shard: &v1::ShardStatus) -> Self {
+        let replica = |replica: &v1::ReplicaStatus| Replica {
+            node: replica.node.clone(),
+            role: replica.role.clone(),
+            in_sync: replica.in_sync,
+            position: replica.position,
+        };
+        Self {
+            shard: shard.shard,
+            incarnation: shard.incarnation,
+            epoch: shard.epoch,
+            primary: Some(shard.primary.clone()).filter(|name| !name.is_empty()),
+            committed: shard.committed,
+            replicas: shard.replicas.iter().map(replica).collect(),
+        }
+    }
+}
+
+/// Where the cluster can be reached.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Topology {
+    /// The registry's revision of the regions.
+    revision: u64,
+    /// The region of the node that answers.
+    region: String,
+    regions: Vec<RegionState>,
+    /// The gateways that this node knows of.
+    gateways: Vec<GatewayAddress>,
+}
+
+/// One region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RegionState {
+    name: String,
+    /// "joining", "active", "draining", "evacuated", "lost", "recovering" or "decommissioned".
+    state: String,
+    copies: u32,
+}
+
+/// One gateway.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GatewayAddress {
+    node: String,
+    region: String,
+    zone: String,
+    grpc_address: String,
+    http_address: String,
+    reachable: bool,
+}
+
+impl Topology {
+    /// The document.
+    #[must_use]
+    pub fn of(status: &v1::StatusResponse, regions: Vec<Region>) -> Self {
+        let serves = |node: &&v1::NodeStatus| node.roles.iter().any(|role| role == "gateway");
+        let gateway = |node: &v1::NodeStatus| GatewayAddress {
+            node: node.name.clone(),
+            region: status.region.clone(),
+            zone: node.zone.clone(),
+            grpc_address: node.grpc_address.clone(),
+            http_address: node.http_address.clone(),
+            reachable: node.reachable,
+        };
+        let region = |region: Region| RegionState {
+            name: region.name,
+            state: region.state,
+            copies: region.copies,
+        };
+        Self {
+            revision: status.global_revision,
+            region: status.region.clone(),
+            regions: regions.into_iter().map(region).collect(),
+            gateways: status.nodes.iter().filter(serves).map(gateway).collect(),
+        }
+    }
+}
+
+/// How far reads can be behind.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Lag {
+    /// The region that was asked.
+    region: String,
+    /// By the region in which a write was taken: an age such that every write acknowledged there
+    /// longer ago is readable on every reachable node here. Null: unknown.
+    origins: BTreeMap<String, Option<String>>,
+    /// The same by node.
+    nodes: Vec<NodeLag>,
+}
+
+/// How far one node can be behind.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NodeLag {
+    node: String,
+    reachable: bool,
+    /// Null: unknown, or it holds no shard.
+    staleness: Option<String>,
+}
+
+impl Lag {
+    /// The document.
+    #[must_use]
+    pub fn of(status: &v1::StatusResponse) -> Self {
+        let node = |node: &v1::NodeStatus| NodeLag {
+            node: node.name.clone(),
+            reachable: node.reachable,
+            staleness: node.age_seconds.map(span),
+        };
+        let holds = |node: &&v1::NodeStatus| node.reachable && node.primaries + node.backups > 0;
+        let holders = || status.nodes.iter().filter(holds);
+        // One node of unknown age makes the whole unknown, and so does having none.
+        let ages: Option<Vec<f64>> = holders().map(|node| node.age_seconds).collect();
+        let worst = ages.and_then(|ages| ages.into_iter().reduce(f64::max));
+        Self {
+            region: status.region.clone(),
+            origins: BTreeMap::from([(status.region.clone(), worst.map(span))]),
+            nodes: status.nodes.iter().map(node).collect(),
+        }
+    }
+}
+
+fn span(seconds: f64) -> String {
+    let span = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    crate::http::seconds(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, age: Option<f64>, roles: &[&str]) -> v1::NodeStatus {
+        v1::NodeStatus {
+            name: name.into(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            reachable: true,
+            backups: 3,
+            age_seconds: age,
+            ..Default::default()
+        }
+    }
+
+    fn status(nodes: Vec<v1::NodeStatus>) -> v1::StatusResponse {
+        v1::StatusResponse {
+            region: "eu".into(),
+            nodes,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_region_is_as_old_as_its_oldest_node_and_unknown_with_one_that_is() {
+        let lag = |nodes| serde_json::to_value(Lag::of(&status(nodes))).unwrap();
+        let both = vec![node("a", Some(0.1), &[]), node("b", Some(0.25), &[])];
+        assert_eq!(lag(both)["origins"]["eu"], "0.25s");
+        let unknown = vec![node("a", Some(0.1), &[]), node("b", None, &[])];
+        assert!(lag(unknown)["origins"]["eu"].is_null());
+        assert!(lag(Vec::new())["origins"]["eu"].is_null());
+    }
+
+    #[test]
+    fn only_gateways_are_named_as_such() {
+        let nodes = vec![
+            node("a", None, &["node", "gateway"]),
+            node("b", None, &["voter"]),
+        ];
+        let topology = serde_json::to_value(Topology::of(&status(nodes), Vec::new())).unwrap();
+        assert_eq!(topology["gateways"].as_array().unwrap().len(), 1);
+        assert_eq!(topology["gateways"][0]["node"], "a");
+    }
+}

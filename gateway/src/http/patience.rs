@@ -1,0 +1,104 @@
+//! How long a body may take: a sender that stalls, or sends a byte now and then, must not hold memory
+//! and a connection for ever.
+
+use crate::failure::Failure;
+use axum::body::{Body, Bytes, HttpBody};
+use http_body_util::BodyExt;
+use proto::{limits::MESSAGE_BYTES, reason::Reason};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// What any body gets; an honest small one takes milliseconds.
+const AT_LEAST: Duration = Duration::from_secs(10);
+/// A body must come at this rate beyond that: the largest one has a little over four minutes.
+const BYTES_PER_SECOND: usize = 256 << 10;
+
+/// When a body must have gone on, counted from its start, of which so much has come.
+pub const fn allowed(received_bytes: usize) -> Duration {
+    AT_LEAST.saturating_add(Duration::from_secs(
+        (received_bytes / BYTES_PER_SECOND) as u64,
+    ))
+}
+
+/// A whole body within the limits of size and time.
+pub async fn read(mut body: Body) -> Result<Bytes, Failure> {
+    if body.size_hint().lower() > MESSAGE_BYTES as u64 {
+        return Err(too_large());
+    }
+    let start = Instant::now();
+    let (mut first, mut rest) = (Bytes::new(), Vec::new());
+    let received = |first: &Bytes, rest: &Vec<u8>| first.len() + rest.len();
+    loop {
+        let until = start + allowed(received(&first, &rest));
+        let Ok(frame) = timeout_at(until, body.frame()).await else {
+            return Err(too_slow(received(&first, &rest)));
+        };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| {
+            let message = format!("the body could not be read: {error}");
+            Failure::new(Reason::InvalidRequest, message)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if received(&first, &rest) + data.len() > MESSAGE_BYTES {
+            return Err(too_large());
+        }
+        // Most bodies come in one piece, which is then not copied.
+        if received(&first, &rest) == 0 {
+            first = data;
+        } else {
+            rest.extend_from_slice(&std::mem::take(&mut first));
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.into() })
+}
+
+fn too_large() -> Failure {
+    let message = format!("a body has at most {MESSAGE_BYTES} bytes; split the request");
+    Failure::new(Reason::TooLarge, message)
+}
+
+fn too_slow(received_bytes: usize) -> Failure {
+    let message = format!(
+        "the body came too slowly: {received_bytes} bytes in {} s; a body gets {} s and one more for each {} KiB",
+        allowed(received_bytes).as_secs(),
+        AT_LEAST.as_secs(),
+        BYTES_PER_SECOND >> 10
+    );
+    Failure::new(Reason::TooSlow, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+    use std::convert::Infallible;
+
+    /// A body whose pieces come so many seconds apart.
+    fn dripping(pieces: usize, bytes: usize, seconds: u64) -> Body {
+        let piece = move |left: usize| async move {
+            let left = left.checked_sub(1)?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Some((Ok::<_, Infallible>(vec![b'x'; bytes]), left))
+        };
+        Body::from_stream(stream::unfold(pieces, piece))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_refused_and_a_large_one_has_its_time() {
+        let refused = read(dripping(100, 1, 1)).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::TooSlow);
+        assert!(refused.message.contains("bytes in 10 s"), "{refused}");
+        let whole = read(dripping(40, 256 << 10, 1)).await.unwrap();
+        assert_eq!(whole.len(), 10 << 20);
+        assert_eq!(read(dripping(3, 2, 3)).await.unwrap().len(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_beyond_the_limit_is_refused_before_it_has_come() {
+        let refused = read(dripping(80, 1 << 20, 0)).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::TooLarge);
+    }
+}
