@@ -10,6 +10,8 @@ mod source;
 mod units;
 
 pub use cluster::{ClusterSettings, Founding, RegionSettings, Transport};
-pub use node::{Advertise, Cluster, Durability, Feast, FeastCompat, Listen, Node, NodeSettings, Role, Store};
+pub use node::{
+    Advertise, Cluster, Durability, Feast, FeastCompat, Listen, Node, NodeSettings, Role, Store,
+};
 pub use source::{SettingsError, load, print};
 pub use units::{Size, Span};

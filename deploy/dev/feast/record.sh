@@ -2,10 +2,10 @@
 # Records the answers of the real Feast feature server (its package, version pinned in requirements.txt, sqlite as
 # online store) as the fixture that Atoll's tests compare with, and the registry that `feast apply` wrote.
 #
-#   deploy/dev/feast/record.sh [FOLDER]        (node/tests/feast/recorded)
+#   deploy/dev/feast/record.sh [FOLDER]        (gateway/tests/feast)
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-to="${1:-$here/../../../node/tests/feast/recorded}"
+to="${1:-$here/../../../gateway/tests/feast}"
 venv="$("$here/install.sh")"
 port="${FEAST_PORT:-6566}"
 

@@ -75,6 +75,17 @@ impl World {
         (status, text)
     }
 
+    /// Any method, path and body, held to `/openapi.json` as well.
+    pub async fn exchange(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::from(body.to_owned()));
+        let (status, text) = self.send(request.unwrap()).await;
+        super::openapi::check(method, path, body, status, &text);
+        (status, text)
+    }
+
     async fn send(&self, request: axum::http::Request<Body>) -> (u16, String) {
         let response = gateway::http::router(&self.gateway)
             .oneshot(request)

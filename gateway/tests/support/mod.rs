@@ -13,6 +13,7 @@ use gateway::{
     cluster::{Cluster, Region},
     edge::{Clock, Randomness},
     failure::Failure,
+    http::FeastSettings,
     registry::Registry,
 };
 use parking_lot::Mutex;
@@ -265,6 +266,10 @@ impl World {
     }
 
     pub fn with(catalog: Catalog) -> Self {
+        Self::with_feast(catalog, FeastSettings::default())
+    }
+
+    pub fn with_feast(catalog: Catalog, feast: FeastSettings) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(START_MICROS)));
         let catalog = Arc::new(TestCatalog(Mutex::new(Some(Arc::new(catalog)))));
         let rows = Arc::new(Rows::new(Arc::clone(&catalog), Arc::clone(&clock)));
@@ -282,7 +287,10 @@ impl World {
             guard: Guard::open(Arc::clone(&clock) as Arc<dyn Clock>),
             readiness: follows,
             metrics: prometheus_client::registry::Registry::default(),
-            settings: Settings::default(),
+            settings: Settings {
+                feast,
+                ..Settings::default()
+            },
         }));
         Self {
             gateway,

@@ -63,9 +63,12 @@ impl Fault {
                 class,
                 message,
             } => {
-                let exception =
-                    json!({ "module": "feast.errors", "class": class, "message": message });
-                (status, Json(exception.to_string())).into_response()
+                // As Python writes it, spaces and order included; its client reads it as JSON.
+                let exception = format!(
+                    "{{\"module\": \"feast.errors\", \"class\": \"{class}\", \"message\": {}}}",
+                    Value::String(message)
+                );
+                (status, Json(exception)).into_response()
             }
             Self::Other { status, message } => {
                 let status = match compat {
