@@ -84,7 +84,7 @@ const JSON: &str = "application/json";
 pub(super) fn of<T: JsonSchema>(examples: &'static [&'static str]) -> Content {
     Content {
         media: JSON,
-        schema: SchemaOf::Type(|generator| generator.subschema_for::<T>()),
+        schema: SchemaOf::Type(SchemaGenerator::subschema_for::<T>),
         examples,
     }
 }

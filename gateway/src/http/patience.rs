@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use proto::{limits::MESSAGE_BYTES, reason::Reason};
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use std::{pin::pin, time::Duration};
+use tokio::time::sleep;
 
 /// What any body gets; an honest small one takes milliseconds.
 const AT_LEAST: Duration = Duration::from_secs(10);
@@ -25,13 +25,17 @@ pub async fn read(mut body: Body) -> Result<Bytes, Failure> {
     if body.size_hint().lower() > MESSAGE_BYTES as u64 {
         return Err(too_large());
     }
-    let start = Instant::now();
+    let mut patience = pin!(sleep(AT_LEAST));
+    let start = patience.deadline() - AT_LEAST;
     let (mut first, mut rest) = (Bytes::new(), Vec::new());
     let received = |first: &Bytes, rest: &Vec<u8>| first.len() + rest.len();
     loop {
-        let until = start + allowed(received(&first, &rest));
-        let Ok(frame) = timeout_at(until, body.frame()).await else {
-            return Err(too_slow(received(&first, &rest)));
+        let so_far = received(&first, &rest);
+        patience.as_mut().reset(start + allowed(so_far));
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = patience.as_mut() => return Err(too_slow(so_far)),
         };
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| {
@@ -41,11 +45,11 @@ pub async fn read(mut body: Body) -> Result<Bytes, Failure> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if received(&first, &rest) + data.len() > MESSAGE_BYTES {
+        if so_far + data.len() > MESSAGE_BYTES {
             return Err(too_large());
         }
         // Most bodies come in one piece, which is then not copied.
-        if received(&first, &rest) == 0 {
+        if so_far == 0 {
             first = data;
         } else {
             rest.extend_from_slice(&std::mem::take(&mut first));
