@@ -147,7 +147,8 @@ fn by_name(answer: &Value) -> BTreeMap<String, Value> {
 
 /// Times in the answer as they were recorded: from the start of the comparison.
 fn relative(mut answer: Value) -> Value {
-    let Some(results) = answer["results"].as_array_mut() else {
+    let results = answer.get_mut("results").and_then(Value::as_array_mut);
+    let Some(results) = results else {
         return answer;
     };
     for result in results {
@@ -163,14 +164,14 @@ fn relative(mut answer: Value) -> Value {
     answer
 }
 
-/// Numbers as one reads them: a recorder in Python writes 1e+308 and 5.0.
-fn check_same(name: &str, ours: &Value, theirs: &Value) {
-    if let (Some(_), Some(_)) = (ours.get("results"), theirs.get("results")) {
-        assert_eq!(by_name(ours), by_name(theirs), "{name}");
-        let (ours, theirs) = (ours.as_object().unwrap(), theirs.as_object().unwrap());
-        assert_eq!(ours.len(), theirs.len(), "{name}");
-    } else {
-        assert_eq!(ours, theirs, "{name}");
+fn is_same(ours: &Value, theirs: &Value) -> bool {
+    match (ours.as_object(), theirs.as_object()) {
+        (Some(own), Some(other))
+            if own.contains_key("results") && other.contains_key("results") =>
+        {
+            own.len() == other.len() && by_name(ours) == by_name(theirs)
+        }
+        _ => ours == theirs,
     }
 }
 
@@ -212,15 +213,10 @@ async fn recorded_requests_are_answered_as_feasts_python_server_did() {
                 text.contains("OUTSIDE_MAX_AGE") && !text.contains("regular"),
                 "{text}"
             );
+        } else if is_same(&answer, &recorded["answer"]) {
+            same += 1;
         } else {
-            let compared =
-                std::panic::catch_unwind(|| check_same(name, &answer, &recorded["answer"]));
-            match compared {
-                Ok(()) => same += 1,
-                Err(_) => {
-                    differences.push(format!("{name}: {answer} and not {}", recorded["answer"]))
-                }
-            }
+            differences.push(format!("{name}: {answer} and not {}", recorded["answer"]));
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

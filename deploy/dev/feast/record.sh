@@ -1,23 +1,36 @@
 #!/usr/bin/env bash
 # Records the answers of the real Feast feature server (its package, version pinned in requirements.txt, sqlite as
-# online store) as the fixture that Atoll's tests compare with, and the registry that `feast apply` wrote.
+# online store) to the requests of requests_of.py, and keeps the registry that `feast apply` wrote: the fixtures that
+# Atoll's tests compare with. Without a folder they take the place of those that are there.
 #
-#   deploy/dev/feast/record.sh [FOLDER]        (gateway/tests/feast)
+#   deploy/dev/feast/record.sh [FOLDER]
+#
+# Where its prerequisites are missing it says `skipped:` and why; with CI=true it fails.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-to="${1:-$here/../../../gateway/tests/feast}"
-venv="$("$here/install.sh")"
+root="$(cd "$here/../../.." && pwd)"
+answers="${1:-$root/gateway/tests/feast}"
+registry="${1:-$root/node/tests/feast}"
 port="${FEAST_PORT:-6566}"
 
+if ! venv="$("$here/install.sh")"; then
+    [[ "${CI:-}" == "true" ]] && exit 1
+    echo "skipped: Feast cannot be installed here, see above"
+    exit 0
+fi
+
+mkdir -p "$answers" "$registry"
+answers="$(cd "$answers" && pwd)"
+registry="$(cd "$registry" && pwd)"
 scratch="$(mktemp -d)"
 server=""
 trap '[[ -z "$server" ]] || kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 cp "$here"/repo/* "$scratch"
-mkdir "$scratch/data" && mkdir -p "$to"
-
+mkdir "$scratch/data"
 cd "$scratch"
+
 "$venv/bin/feast" apply >apply.log 2>&1 || { cat apply.log >&2; exit 1; }
-cp data/registry.db "$to/registry.db"
+cp data/registry.db "$registry/registry.db"
 "$venv/bin/feast" serve --host 127.0.0.1 --port "$port" --no-access-log >serve.log 2>&1 &
 server=$!
 for _ in $(seq 120); do
@@ -25,5 +38,5 @@ for _ in $(seq 120); do
     kill -0 "$server" 2>/dev/null || { cat serve.log >&2; exit 1; }
     sleep 0.5
 done
-"$venv/bin/python" "$here/record.py" "http://127.0.0.1:$port" "$to/answers.jsonl"
-echo "$(wc -l <"$to/answers.jsonl") answers are in $to"
+"$venv/bin/python" "$here/record.py" "http://127.0.0.1:$port" "$answers/answers.jsonl"
+echo "$(wc -l <"$answers/answers.jsonl") answers are in $answers, the registry is in $registry"
