@@ -4,6 +4,8 @@
 
 mod support;
 
+use gateway::access::Requirement;
+use proto::reason::Reason;
 use serde_json::{Value, json};
 use support::{World, openapi};
 
@@ -21,6 +23,39 @@ async fn the_document_is_served_and_names_every_route_once() {
         let operation = &document["paths"][endpoint.path][endpoint.method.to_lowercase()];
         assert!(operation["operationId"].is_string(), "{}", endpoint.path);
     }
+}
+
+/// Who may call stands in the document, as the guard goes by it.
+#[test]
+fn an_operation_says_what_it_asks_of_its_callers_and_how_it_refuses_others() {
+    for endpoint in gateway::http::endpoints() {
+        let operation = openapi::operation(endpoint.method, endpoint.path).unwrap();
+        let is_open = endpoint.requirement == Requirement::Open;
+        let asks = if is_open {
+            json!([])
+        } else {
+            json!([{ "token": [] }])
+        };
+        assert_eq!(operation["security"], asks, "{}", endpoint.path);
+        for status in ["401", "403"] {
+            let refusal = &operation["responses"][status];
+            assert_eq!(refusal.is_null(), is_open, "{} {status}", endpoint.path);
+            if !is_open {
+                let schema = &refusal["content"]["application/json"]["schema"];
+                assert_eq!(schema["$ref"], "#/components/schemas/Error");
+            }
+        }
+    }
+    let schemes = &gateway::http::document()["components"]["securitySchemes"];
+    assert_eq!(schemes["token"]["scheme"], "bearer");
+}
+
+#[test]
+fn every_reason_is_in_the_document() {
+    let document = gateway::http::document();
+    let named = &document["components"]["schemas"]["ErrorOfCall"]["properties"]["reason"]["enum"];
+    let all: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(named, &json!(all));
 }
 
 #[tokio::test]
@@ -62,7 +97,7 @@ fn nothing_is_routed_past_the_list() {
         .map(str::trim)
         .collect();
     let expected = [
-        "router = router.route(endpoint.path, endpoint.handler);",
+        "router = router.route(path, guarded::guarded(gateway.guard(), operation));",
         // A process that waits for its cluster.
         ".route(\"/healthz\", get(fixed::alive))",
         ".route(\"/readyz\", get(ready))",

@@ -101,6 +101,9 @@ impl FromRequestParts<Arc<Gateway>> for Called {
 }
 
 async fn get_online_features(State(gateway): Shared, called: Called, body: Body) -> Response {
+    if let Err(refused) = called.check(&gateway, Right::Read) {
+        return refused;
+    }
     match read::answer(&gateway, &called, body).await {
         Ok(answer) => Json(answer).into_response(),
         Err(fault) => fault.answer(called.compat),
@@ -108,6 +111,9 @@ async fn get_online_features(State(gateway): Shared, called: Called, body: Body)
 }
 
 async fn push(State(gateway): Shared, called: Called, body: Body) -> Response {
+    if let Err(refused) = called.check(&gateway, Right::Write) {
+        return refused;
+    }
     match write::push(&gateway, &called, body).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(fault) => fault.answer(called.compat),
@@ -115,6 +121,9 @@ async fn push(State(gateway): Shared, called: Called, body: Body) -> Response {
 }
 
 async fn write_to_online_store(State(gateway): Shared, called: Called, body: Body) -> Response {
+    if let Err(refused) = called.check(&gateway, Right::Write) {
+        return refused;
+    }
     match write::write(&gateway, &called, body).await {
         Ok(()) => Json(()).into_response(),
         Err(fault) => fault.answer(called.compat),

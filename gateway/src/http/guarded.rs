@@ -27,7 +27,9 @@ pub fn guarded(guard: &Guard, operation: Operation) -> MethodRouter<Arc<Gateway>
         guard: guard.clone(),
         endpoint: operation.endpoint,
     };
-    operation.handler.route_layer(from_fn_with_state(gate, pass))
+    operation
+        .handler
+        .route_layer(from_fn_with_state(gate, pass))
 }
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {

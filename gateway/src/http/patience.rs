@@ -84,7 +84,7 @@ mod tests {
     fn dripping(pieces: usize, bytes: usize, seconds: u64) -> Body {
         let piece = move |left: usize| async move {
             let left = left.checked_sub(1)?;
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            sleep(Duration::from_secs(seconds)).await;
             Some((Ok::<_, Infallible>(vec![b'x'; bytes]), left))
         };
         Body::from_stream(stream::unfold(pieces, piece))

@@ -270,6 +270,16 @@ impl World {
     }
 
     pub fn with_feast(catalog: Catalog, feast: FeastSettings) -> Self {
+        Self::with_settings(
+            catalog,
+            Settings {
+                feast,
+                ..Settings::default()
+            },
+        )
+    }
+
+    pub fn with_settings(catalog: Catalog, settings: Settings) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(START_MICROS)));
         let catalog = Arc::new(TestCatalog(Mutex::new(Some(Arc::new(catalog)))));
         let rows = Arc::new(Rows::new(Arc::clone(&catalog), Arc::clone(&clock)));
@@ -287,10 +297,7 @@ impl World {
             guard: Guard::open(Arc::clone(&clock) as Arc<dyn Clock>),
             readiness: follows,
             metrics: prometheus_client::registry::Registry::default(),
-            settings: Settings {
-                feast,
-                ..Settings::default()
-            },
+            settings,
         }));
         Self {
             gateway,

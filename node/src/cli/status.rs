@@ -203,6 +203,10 @@ mod tests {
         assert_eq!(progress(&copy), "40 of about 100 rows, 2.0 KiB");
         copy.stage = "log".to_owned();
         assert_eq!(progress(&copy), "log at ? of 9");
-        assert_eq!(move_json(&copy)["off"], Json::Null);
+        let status = StatusResponse {
+            moves: vec![copy],
+            ..Default::default()
+        };
+        assert_eq!(json_of(&status)["moves"][0]["off"], Json::Null);
     }
 }

@@ -4,6 +4,7 @@ use node::{
     components::Components,
     server::{self, Running, single},
 };
+use proto::name::Name;
 use std::{net::TcpListener, time::Duration};
 use tempfile::TempDir;
 use tonic::{
@@ -44,7 +45,9 @@ impl Secured {
         // Another process may take a port between the look and the start.
         let mut attempts = 0;
         let node = loop {
-            let (settings, mut founding) = single::settings(&dir.path().join("data"), free_port());
+            let (mut settings, mut founding) =
+                single::settings(&dir.path().join("data"), free_port());
+            settings.feast.project = Some(Name::new("shop").unwrap());
             founding.cluster.secure = Some(true);
             let components = Components::of_this_machine();
             match server::start_single(settings, founding, components).await {

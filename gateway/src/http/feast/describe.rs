@@ -28,23 +28,37 @@ const WRITE_BODY: &str = r#"{ "feature_view_name": "customer_activity", "df": {
 
 /// All of them.
 pub fn operations() -> Vec<Operation> {
-    let mut all = at([
-        "/get-online-features",
-        "/push",
-        "/write-to-online-store",
-        "/health",
-    ], ["feastRead", "feastPush", "feastWrite", "feastHealth"]);
-    all.extend(at([
-        "/feast/{project}/get-online-features",
-        "/feast/{project}/push",
-        "/feast/{project}/write-to-online-store",
-        "/feast/{project}/health",
-    ], ["feastProjectRead", "feastProjectPush", "feastProjectWrite", "feastProjectHealth"]));
+    let mut all = at(
+        [
+            "/get-online-features",
+            "/push",
+            "/write-to-online-store",
+            "/health",
+        ],
+        ["feastRead", "feastPush", "feastWrite", "feastHealth"],
+    );
+    all.extend(at(
+        [
+            "/feast/{project}/get-online-features",
+            "/feast/{project}/push",
+            "/feast/{project}/write-to-online-store",
+            "/feast/{project}/health",
+        ],
+        [
+            "feastProjectRead",
+            "feastProjectPush",
+            "feastProjectWrite",
+            "feastProjectHealth",
+        ],
+    ));
     all
 }
 
 /// The four of one root, at these paths and by these ids.
-fn at([read, pushed, written, healthy]: [&'static str; 4], ids: [&'static str; 4]) -> Vec<Operation> {
+fn at(
+    [read, pushed, written, healthy]: [&'static str; 4],
+    ids: [&'static str; 4],
+) -> Vec<Operation> {
     vec![
         taking(
             posting(read, InProject(Read)),
@@ -178,7 +192,10 @@ pub fn failures(error: &Value) -> Map<String, Value> {
         (404, "What is named does not exist"),
         (408, "The body came too slowly"),
         (409, "The registry moved on"),
-        (412, "The view is not held in this region, or the process is no gateway"),
+        (
+            412,
+            "The view is not held in this region, or the process is no gateway",
+        ),
         (422, "The body is not of its form"),
         (429, "Too much work; try again"),
         (500, "Names that collide; under python any fault"),

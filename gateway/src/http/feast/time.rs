@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn times_are_written_with_as_many_digits_as_protobuf_does() {
-        let at = |micros| text(1_795_168_800_000_000 + micros, Compat::Spec);
+        let at = |micros: i64| text(1_795_168_800_000_000 + micros, Compat::Spec);
         assert_eq!(at(0), "2026-11-20T10:00:00Z");
         assert_eq!(at(250_000), "2026-11-20T10:00:00.250Z");
         assert_eq!(at(1), "2026-11-20T10:00:00.000001Z");
