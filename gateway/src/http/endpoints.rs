@@ -270,7 +270,7 @@ fn process() -> Vec<Operation> {
             "metrics",
             "Metrics as Prometheus reads them",
             text(METRICS),
-            Fails::With(&[Reason::Internal]),
+            Fails::With(&[Reason::NotReady, Reason::Internal]),
         ),
         process(
             reading("/openapi.json", Open),
