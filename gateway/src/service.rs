@@ -166,8 +166,9 @@ impl Gateway {
         }
     }
 
-    /// The newest definitions.
+    /// The newest definitions, for clients' lookups and writes: fails where these are sent elsewhere.
     pub fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
+        self.settings.clients.check()?;
         self.catalogs.current()
     }
 
@@ -225,12 +226,6 @@ impl Gateway {
         self.settings.clients
     }
 
-    /// The newest definitions, where clients are served.
-    fn serving(&self) -> Result<Arc<Catalog>, Failure> {
-        self.settings.clients.check()?;
-        self.catalogs.current()
-    }
-
     /// Answers a lookup.
     pub async fn lookup(
         &self,
@@ -240,7 +235,7 @@ impl Gateway {
     ) -> Result<twin::LookupResponse, Failure> {
         caller.may(Right::Read, &request.project)?;
         let started = self.clock.monotonic_micros();
-        let answer = match self.serving() {
+        let answer = match self.catalog() {
             Ok(catalog) => {
                 self.lookups
                     .lookup(&catalog, request, self.deadline(timeout))
@@ -271,7 +266,7 @@ impl Gateway {
     ) -> Result<twin::WriteResponse, Failure> {
         caller.may(Right::Write, &request.project)?;
         let started = self.clock.monotonic_micros();
-        let answer = match self.serving() {
+        let answer = match self.catalog() {
             Ok(catalog) => {
                 self.writes
                     .write(&catalog, request, set_aside, self.deadline(timeout))
@@ -293,7 +288,7 @@ impl Gateway {
     ) -> Result<twin::WriteResponse, Failure> {
         caller.may(Right::Write, &request.project)?;
         let started = self.clock.monotonic_micros();
-        let answer = match self.serving() {
+        let answer = match self.catalog() {
             Ok(catalog) => {
                 self.writes
                     .delete(&catalog, request, set_aside, self.deadline(timeout))
