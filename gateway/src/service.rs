@@ -308,7 +308,7 @@ impl Gateway {
     ) -> Result<BoxStream<'static, Result<twin::ScanPage, Failure>>, Failure> {
         caller.may(Right::Read, &request.project)?;
         let now = EventTime::saturating(self.clock.wall_micros());
-        let catalog = self.serving()?;
+        let catalog = self.catalog()?;
         let scan = Scan::begin(&catalog, request, Arc::clone(&self.scanner), now).await?;
         let pages = stream::unfold(Some(scan), |scan| async move {
             let mut scan = scan?;
