@@ -61,11 +61,13 @@ struct Called {
 impl Called {
     /// Refuses a caller without the right, as every call of Atoll's does, and then all callers where this
     /// process serves none: before anything is looked up, so that nobody learns what is not theirs.
-    fn check(&self, gateway: &Gateway, right: Right) -> Result<(), Response> {
-        let may = self.caller.may(right, &self.project);
-        may.map_err(|failure| HttpFailure::from(failure).into_response())?;
+    fn refusal(&self, gateway: &Gateway, right: Right) -> Option<Response> {
+        if let Err(failure) = self.caller.may(right, &self.project) {
+            return Some(HttpFailure::from(failure).into_response());
+        }
         let served = gateway.clients().check();
-        served.map_err(|failure| Fault::from(failure).answer(self.compat))
+        let failure = served.err()?;
+        Some(Fault::from(failure).answer(self.compat))
     }
 }
 
@@ -101,7 +103,7 @@ impl FromRequestParts<Arc<Gateway>> for Called {
 }
 
 async fn get_online_features(State(gateway): Shared, called: Called, body: Body) -> Response {
-    if let Err(refused) = called.check(&gateway, Right::Read) {
+    if let Some(refused) = called.refusal(&gateway, Right::Read) {
         return refused;
     }
     match read::answer(&gateway, &called, body).await {
@@ -111,7 +113,7 @@ async fn get_online_features(State(gateway): Shared, called: Called, body: Body)
 }
 
 async fn push(State(gateway): Shared, called: Called, body: Body) -> Response {
-    if let Err(refused) = called.check(&gateway, Right::Write) {
+    if let Some(refused) = called.refusal(&gateway, Right::Write) {
         return refused;
     }
     match write::push(&gateway, &called, body).await {
@@ -121,7 +123,7 @@ async fn push(State(gateway): Shared, called: Called, body: Body) -> Response {
 }
 
 async fn write_to_online_store(State(gateway): Shared, called: Called, body: Body) -> Response {
-    if let Err(refused) = called.check(&gateway, Right::Write) {
+    if let Some(refused) = called.refusal(&gateway, Right::Write) {
         return refused;
     }
     match write::write(&gateway, &called, body).await {

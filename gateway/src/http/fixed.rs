@@ -7,7 +7,7 @@ pub async fn alive() -> &'static str {
 
 /// What a connection beyond the limit is told, whatever it was going to ask.
 pub const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/json\r\ncontent-length: 145\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    content-type: application/json\r\ncontent-length: 138\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"UNAVAILABLE\",\"reason\":\"OVERLOADED\",\"message\":\
     \"this gateway has as many connections as it takes; try again\",\"fields\":[]}}";
 

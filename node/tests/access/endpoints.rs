@@ -75,6 +75,12 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
             ..Default::default()
         }
         .encode_to_vec(),
+        "Scan" => v1::ScanRequest {
+            project: project_name(),
+            view: "state".into(),
+            ..Default::default()
+        }
+        .encode_to_vec(),
         "CreateToken" => v1::CreateTokenRequest {
             grants: vec![v1::Grant {
                 role: "reader".into(),

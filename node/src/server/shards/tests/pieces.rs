@@ -3,7 +3,7 @@
 use super::{node::SHARD, world::World};
 use crate::server::shards::prepare::tests::set;
 use gateway::write::writer::WriteBatch;
-use proto::limits::ROWS_PER_ENTRY;
+use proto::{id::Revision, limits::ROWS_PER_ENTRY};
 use replication::requests::Written;
 use std::sync::Arc;
 
@@ -21,10 +21,12 @@ async fn world() -> (World, Arc<WriteBatch>) {
     (world, second)
 }
 
-/// The same request, as far as its first `rows`.
+/// The same request, as far as its first `rows`. It is of another revision: what was sent is compared with
+/// its number of rows, and only requests of one revision are.
 fn cut(batch: &Arc<WriteBatch>, rows: i64) -> Arc<WriteBatch> {
     let mut batch = WriteBatch::clone(batch);
     batch.parts[0].rows.truncate(rows as usize);
+    batch.revision = Revision(batch.revision.0 + 1);
     Arc::new(batch)
 }
 
