@@ -53,32 +53,32 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Server {
     /// A node that is a whole cluster
-    #[command(hide = true)]
-    ServeNode { data_dir: PathBuf },
+    #[command(name = "serve-node", hide = true)]
+    Node { data_dir: PathBuf },
     /// A member of a region
-    #[command(hide = true)]
-    ServeMember {
+    #[command(name = "serve-member", hide = true)]
+    Member {
         data_dir: PathBuf,
         port: u16,
         nodes: u16,
         name: String,
     },
     /// A server that answers every lookup with the bytes of a file
-    #[command(hide = true)]
-    ServeNull { answer: PathBuf },
+    #[command(name = "serve-null", hide = true)]
+    Null { answer: PathBuf },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match &arguments.server {
-        Some(Server::ServeNode { data_dir }) => return lookup::server::node(data_dir),
-        Some(Server::ServeMember {
+        Some(Server::Node { data_dir }) => return lookup::server::node(data_dir),
+        Some(Server::Member {
             data_dir,
             port,
             nodes,
             name,
         }) => return lookup::server::member(data_dir, *port, *nodes, name),
-        Some(Server::ServeNull { answer }) => return lookup::server::null(answer),
+        Some(Server::Null { answer }) => return lookup::server::null(answer),
         None => {}
     }
     let window = Duration::from_secs(arguments.seconds);

@@ -274,7 +274,10 @@ async fn the_specification_tells_nulls_ages_and_faults_apart() {
         columns["orders_30d"]["event_timestamps"][0],
         "2026-11-20T09:59:49.750Z"
     );
+    the_specification_says_what_is_wrong(&world, &features).await;
+}
 
+async fn the_specification_says_what_is_wrong(world: &World, features: &[&str]) {
     for (body, words) in [
         (
             json!({ "entities": { "customer_id": ["x"] }, "features": features }),

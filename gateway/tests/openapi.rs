@@ -130,7 +130,7 @@ fn every_example_is_as_its_schema_says() {
 fn an_undocumented_field_or_status_is_found() {
     let told = |sent: &'static str, status: u16, answer: &'static str| {
         std::panic::catch_unwind(|| {
-            openapi::check("POST", "/v1/registry/apply", sent, status, answer)
+            openapi::check("POST", "/v1/registry/apply", sent, status, answer);
         })
     };
     let (sent, answer) = (r#"{"files": []}"#, r#"{"revision": 1, "changes": []}"#);

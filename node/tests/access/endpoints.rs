@@ -29,6 +29,16 @@ fn definitions(project: &str) -> Vec<v1::DefinitionFile> {
     }]
 }
 
+fn reader_of(project: &str) -> v1::CreateTokenRequest {
+    v1::CreateTokenRequest {
+        grants: vec![v1::Grant {
+            role: "reader".into(),
+            project: project.into(),
+        }],
+        ..Default::default()
+    }
+}
+
 /// A request of a method of gRPC that names the project; it need not succeed, once it is let in.
 fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
     let project_name = || project.to_owned();
@@ -39,12 +49,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
             ..Default::default()
         }
         .encode_to_vec(),
-        "Write" => v1::WriteRequest {
-            project: project_name(),
-            ..Default::default()
-        }
-        .encode_to_vec(),
-        "WriteStream" => v1::WriteRequest {
+        "Write" | "WriteStream" => v1::WriteRequest {
             project: project_name(),
             ..Default::default()
         }
@@ -81,14 +86,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
             ..Default::default()
         }
         .encode_to_vec(),
-        "CreateToken" => v1::CreateTokenRequest {
-            grants: vec![v1::Grant {
-                role: "reader".into(),
-                project: project_name(),
-            }],
-            ..Default::default()
-        }
-        .encode_to_vec(),
+        "CreateToken" => reader_of(project).encode_to_vec(),
         // A token of the project is put in by the test.
         "RevokeToken" => Vec::new(),
         "ListTokens" => return (Names::Nothing, Vec::new()),

@@ -33,7 +33,8 @@ fn write_as(node: &Node, request_id: &str, rows: Json) -> Json {
 }
 
 #[test]
-fn a_request_id_that_comes_again_gets_the_first_answer_also_after_a_kill_and_with_another_body() {
+fn a_request_id_that_comes_again_gets_the_first_answer_also_after_a_kill_and_other_rows_are_refused()
+ {
     let mut node = node();
     let id = Uuid::now_v7().to_string();
     node.write(
@@ -63,10 +64,16 @@ fn a_request_id_that_comes_again_gets_the_first_answer_also_after_a_kill_and_wit
 
     let id = Uuid::now_v7().to_string();
     let first = write_as(&node, &id, json!([{ "id": 7, "event_time": TIME, "a": 1 }]));
-    let newer = json!([{ "id": 7, "event_time": "2024-03-04T00:00:00Z", "a": 2 }]);
-    assert_eq!(write_as(&node, &id, newer.clone()), first);
+    let other = json!({
+        "project": "lab", "view": "state", "request_id": id.as_str(),
+        "rows": [{ "id": 7, "event_time": "2024-03-04T00:00:00Z", "a": 2 }],
+    });
+    let words = [id.as_str(), "make a new id"];
+    node.refused("/v1/write", &other, 400, "REQUEST_ID_REUSED", &words);
     node.kill_and_restart();
-    assert_eq!(write_as(&node, &id, newer), first);
+    node.refused("/v1/write", &other, 400, "REQUEST_ID_REUSED", &words);
+    let same = json!([{ "id": 7, "event_time": TIME, "a": 1 }]);
+    assert_eq!(write_as(&node, &id, same), first);
     assert_eq!(node.row("state", 7)["a"], json!([1, "PRESENT", TIME]));
 }
 

@@ -6,7 +6,8 @@ use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{self, Child, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +18,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 /// A node uses ports from the given one: gRPC, HTTP, peers, and two that are not used yet.
 const PORTS: u16 = 5;
-const HIGHEST_PORT: u16 = 65_500;
+/// Where they are looked for.
+const PORTS_BEGIN: u16 = 14_000;
+const PORTS_END: u16 = 32_000;
 /// How often a start that lost its ports to another process is tried again.
 const ATTEMPTS: usize = 20;
 
@@ -33,13 +36,19 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The first of five ports that nobody listens on at the moment.
+/// The first of five ports that nobody listens on at the moment. They lie below those that the kernel
+/// gives to outgoing connections: one that asks for the port of a node that is down could otherwise be
+/// given that very port, and be connected with itself.
 pub fn free_ports() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
     let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    for _ in 0..1_000 {
-        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let base = probe.local_addr().unwrap().port();
-        if base <= HIGHEST_PORT && (base + 1..base + PORTS).all(is_free) {
+    let blocks = u32::from((PORTS_END - PORTS_BEGIN) / PORTS);
+    // Test processes that run at the same time begin far from each other.
+    let first = process::id().wrapping_mul(0x9e37_79b1);
+    for _ in 0..blocks {
+        let block = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % blocks;
+        let base = PORTS_BEGIN + u16::try_from(block).unwrap() * PORTS;
+        if (base..base + PORTS).all(is_free) {
             return base;
         }
     }
