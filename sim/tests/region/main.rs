@@ -19,10 +19,8 @@ const LOST_OF_FIFTY: u64 = 8;
 
 /// Rules of PROTOCOL.md, part 2, line 1; for each the seed from which on it is looked for, and within
 /// how many it is missed. All are among the usual seeds, which are clean with all rules.
-const PLANTED: [(&str, u64, u64); 4] = [
+const PLANTED: [(&str, u64, u64); 2] = [
     ("index_before_commit", 1, 2),
-    ("joiner_not_needed", 7, 14),
-    ("restart_keeps_epoch", 8, 14),
     ("wiped_disk_keeps_store_id", 31, 17),
 ];
 
