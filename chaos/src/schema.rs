@@ -130,18 +130,27 @@ fn change(cluster: &mut Cluster, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
+/// Reads until told to stop, and is answered once after that.
 fn keep_reading(port: u16, stop: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
-    while !stop.load(Ordering::Acquire) {
-        match read(port) {
+    let mut stopped: Option<Instant> = None;
+    loop {
+        if stop.load(Ordering::Acquire) {
+            stopped.get_or_insert_with(Instant::now);
+        }
+        let answer = read(port);
+        let is_answered = answer.is_ok();
+        match answer {
             Ok(Ok(Made::Before)) => seen.before += 1,
             Ok(Ok(Made::After)) => seen.after += 1,
             Ok(Err(wrong)) => seen.wrong.push(wrong),
             Err(_) => seen.unanswered += 1,
         }
+        if stopped.is_some_and(|at| is_answered || at.elapsed() > CATCH_UP_WITHIN) {
+            return seen;
+        }
         thread::sleep(POLL);
     }
-    seen
 }
 
 fn judge(place: usize, seen: Seen, findings: &mut Findings) {

@@ -71,6 +71,19 @@ pub struct Access {
     pub token: Option<String>,
 }
 
+/// The same of commands that have commands of their own: it may stand behind those too.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AccessOfAll {
+    /// Access token
+    #[arg(
+        id = "access_token",
+        long = "token",
+        value_name = "TOKEN",
+        global = true
+    )]
+    pub token: Option<String>,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {

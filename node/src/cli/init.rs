@@ -46,7 +46,7 @@ pub async fn run(output: Output, arguments: InitArguments) -> anyhow::Result<()>
         );
         if let Some(file) = &founded.first_token {
             text.push_str(&format!(
-                " and cluster.join_token_file = the output of `atoll token create --role join`\nthe first token, which administers the cluster, is in {} on that node: take it away from there",
+                "\nthe first token, which administers the cluster, is in {} on that node: take it away from there",
                 file.display()
             ));
         }

@@ -1,6 +1,7 @@
 //! `atoll node`: who is in the region, and how nodes leave it.
 
 use super::{
+    arguments::AccessOfAll,
     failure::WrongUsage,
     output::table,
     session::Session,
@@ -26,14 +27,8 @@ pub struct NodeArguments {
     #[command(subcommand)]
     pub command: NodeCommand,
 
-    /// Access token
-    #[arg(
-        id = "access_token",
-        long = "token",
-        value_name = "TOKEN",
-        global = true
-    )]
-    pub token: Option<String>,
+    #[command(flatten)]
+    pub access: AccessOfAll,
 }
 
 /// What is to be done with nodes.

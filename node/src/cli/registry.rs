@@ -2,6 +2,7 @@
 
 use super::{
     apply::confirm,
+    arguments::AccessOfAll,
     export,
     failure::{PartRefused, WrongUsage},
     output::table,
@@ -23,14 +24,8 @@ pub struct RegistryArguments {
     #[command(subcommand)]
     pub command: RegistryCommand,
 
-    /// Access token
-    #[arg(
-        id = "access_token",
-        long = "token",
-        value_name = "TOKEN",
-        global = true
-    )]
-    pub token: Option<String>,
+    #[command(flatten)]
+    pub access: AccessOfAll,
 }
 
 /// What is to be done with the registry.

@@ -55,8 +55,8 @@ impl Command {
     fn access_token(&self) -> Option<&str> {
         let access = match self {
             Self::Get(_) | Self::Demo(_) | Self::Serve(_) | Self::Init(_) => return None,
-            Self::Registry(arguments) => return arguments.token.as_deref(),
-            Self::Node(arguments) => return arguments.token.as_deref(),
+            Self::Registry(arguments) => return arguments.access.token.as_deref(),
+            Self::Node(arguments) => return arguments.access.token.as_deref(),
             Self::Write(arguments) => &arguments.access,
             Self::Delete(arguments) => &arguments.access,
             Self::Load(arguments) => &arguments.access,
@@ -66,7 +66,7 @@ impl Command {
             Self::Status(arguments) => &arguments.access,
             Self::Shards(arguments) => &arguments.access,
             Self::Recover(arguments) => &arguments.access,
-            Self::Token(arguments) => return arguments.token.as_deref(),
+            Self::Token(arguments) => return arguments.access.token.as_deref(),
             Self::AuditLog(arguments) => &arguments.access,
         };
         access.token.as_deref()

@@ -1,6 +1,6 @@
 //! `atoll token`: who may call, and which nodes may join.
 
-use super::{failure::WrongUsage, output::table, session::Session};
+use super::{arguments::AccessOfAll, failure::WrongUsage, output::table, session::Session};
 use crate::{
     client::{call::CHANGE_DEADLINE, call::COMMAND_DEADLINE, value_text},
     settings::Span,
@@ -15,14 +15,8 @@ pub struct TokenArguments {
     #[command(subcommand)]
     pub command: TokenCommand,
 
-    /// Access token of an administrator
-    #[arg(
-        id = "access_token",
-        long = "token",
-        value_name = "TOKEN",
-        global = true
-    )]
-    pub token: Option<String>,
+    #[command(flatten)]
+    pub access: AccessOfAll,
 }
 
 /// What is to be done with tokens.
@@ -30,7 +24,7 @@ pub struct TokenArguments {
 pub enum TokenCommand {
     /// Make a token; it is shown once
     Create {
-        /// What it lets its owner do; `join` lets one node join, once
+        /// What it lets its owner do; nodes ask for none yet, so `join` is refused
         #[arg(long, value_enum, required = true, value_delimiter = ',')]
         role: Vec<RoleArgument>,
         /// In these projects
@@ -42,7 +36,7 @@ pub enum TokenCommand {
         /// What it is for
         #[arg(long, default_value = "")]
         name: String,
-        /// How long it holds, for example 90d; else until it is revoked, and a day to join
+        /// How long it holds, for example 90d; else until it is revoked
         #[arg(long, value_name = "SPAN")]
         expires: Option<Span>,
     },

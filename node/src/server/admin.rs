@@ -1,5 +1,7 @@
 //! `AdminService`: the cluster as this node knows it, and what could still be lost, in words.
 
+#[cfg(test)]
+mod examples;
 mod moves;
 mod nodes;
 mod operate;

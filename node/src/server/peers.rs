@@ -110,6 +110,11 @@ impl Peers {
         self.services.write().insert(call, service);
     }
 
+    /// Others are answered until this is dropped.
+    pub fn answering(self: &Arc<Self>) -> Answering {
+        Answering(Arc::clone(self))
+    }
+
     async fn replication(&self, from: NodeId, payload: &Bytes) {
         match message_codec::read(payload) {
             // The log's thread ends only with the process.
@@ -134,6 +139,17 @@ impl Peers {
         answer
             .map(|answer| answer.encode().into())
             .ok_or_else(|| bad(format!("this node has no part in group {id}")))
+    }
+}
+
+/// What answers others holds connections to them, and those hold what answers: the end of a node breaks
+/// this circle, or its store would stay in memory for as long as the process.
+pub struct Answering(Arc<Peers>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.services.write().clear();
+        self.0.groups.set_regional(None);
     }
 }
 

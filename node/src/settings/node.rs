@@ -60,7 +60,7 @@ pub struct Cluster {
     /// Peer addresses of some nodes, of any region. An empty data directory with seeds joins.
     #[serde(default)]
     pub seeds: Vec<String>,
-    /// A file with the token that lets an empty node join.
+    /// A file with the token that lets an empty node join. Nothing reads it until nodes ask for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join_token_file: Option<PathBuf>,
 }

@@ -217,7 +217,8 @@ fn the_descriptors_differ_only_where_they_are_meant_to() {
         }
     }
     let marked = "KeyColumn.ints KeyColumn.strings Column.f64 Column.f32 Column.i64 Column.i32 \
-                  Column.bools Column.strings Times.micros ViewRows.event_times_us";
+                  Column.bools Column.strings Times.micros ViewRows.event_times_us \
+                  ScanPage.event_times_us";
     assert_eq!(
         changed,
         marked.split_whitespace().collect::<Vec<_>>(),

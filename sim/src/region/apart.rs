@@ -133,15 +133,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn times() -> Times {
-        let seconds = Duration::from_secs;
-        Times {
-            faults: seconds(8)..seconds(58),
-            last_crashes: seconds(61),
-            healed: seconds(62),
-        }
-    }
+    use crate::region::faults::tests::times;
 
     #[test]
     fn one_fault_is_over_before_the_next() {

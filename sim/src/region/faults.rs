@@ -181,11 +181,11 @@ fn clocks(random: &mut Random, times: &Times, all: &mut Scene) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn times() -> Times {
+    pub fn times() -> Times {
         let seconds = Duration::from_secs;
         Times {
             faults: seconds(8)..seconds(58),

@@ -134,7 +134,7 @@ impl FaultDisk {
             .get_mut(&inode)
             .expect("names lead to files");
         let byte = usize::try_from(byte).expect("files lie in memory");
-        inode.now[byte] ^= 1 << bit;
+        *inode.now.get_mut(byte).expect("the file has that byte") ^= 1 << bit;
         if let Some(durable) = inode.durable.get_mut(byte) {
             *durable ^= 1 << bit;
         }
@@ -335,7 +335,7 @@ fn input_output() -> io::Error {
 }
 
 /// splitmix64: small, and the same everywhere.
-fn next(random: &mut u64) -> u64 {
+pub(super) fn next(random: &mut u64) -> u64 {
     *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *random;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -2,18 +2,29 @@
 //!
 //! No faults here and no decisions: [`super::fault`] says when to fail and what survives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// The unit that a device writes whole; pages of 4 KiB are torn between such units.
 pub(super) const SECTOR: usize = 512;
+
+/// Bytes of a file. Zeros at its end take no memory: segments are made long before they are full.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Content {
+    /// What comes before the zeros.
+    bytes: Vec<u8>,
+    length: usize,
+}
 
 /// A file's content apart from its names.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Inode {
     /// What reads see.
-    pub(super) now: Vec<u8>,
+    pub(super) now: Content,
     /// What stands on the device for certain.
-    pub(super) durable: Vec<u8>,
+    pub(super) durable: Content,
     /// Sectors of `now` that were written since the last sync.
     pub(super) dirty: BTreeSet<usize>,
 }
@@ -36,6 +47,60 @@ pub(super) struct Tree {
     next_inode: u64,
 }
 
+impl Content {
+    fn zeros(length: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            length,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Fills `buffer` from `offset` on, unless the file ends before.
+    pub(super) fn read(&self, offset: usize, buffer: &mut [u8]) -> Option<()> {
+        if offset + buffer.len() > self.length {
+            return None;
+        }
+        let kept = self.bytes.get(offset..).unwrap_or_default();
+        let (front, zeros) = buffer.split_at_mut(kept.len().min(buffer.len()));
+        front.copy_from_slice(&kept[..front.len()]);
+        zeros.fill(0);
+        Some(())
+    }
+
+    /// The byte at `place`, to be changed.
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut u8> {
+        (place < self.length).then(|| &mut self.kept(place..place + 1)[0])
+    }
+
+    /// Writes within the length.
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        debug_assert!(end <= self.length, "writes grow the file first");
+        if end >= self.bytes.len() && bytes.iter().all(|byte| *byte == 0) {
+            self.bytes.truncate(offset);
+            return;
+        }
+        self.kept(offset..end).copy_from_slice(bytes);
+    }
+
+    /// The range as bytes that are kept.
+    fn kept(&mut self, range: Range<usize>) -> &mut [u8] {
+        if self.bytes.len() < range.end {
+            self.bytes.resize(range.end, 0);
+        }
+        &mut self.bytes[range]
+    }
+
+    fn resize(&mut self, length: usize) {
+        self.bytes.truncate(length);
+        self.length = length;
+    }
+}
+
 impl Inode {
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset + bytes.len();
@@ -43,23 +108,23 @@ impl Inode {
             // Zeros between the old end and the write are new too.
             self.dirty
                 .extend(self.now.len() / SECTOR..end.div_ceil(SECTOR));
-            self.now.resize(end, 0);
+            self.now.resize(end);
         }
-        self.now[offset..end].copy_from_slice(bytes);
+        self.now.write(offset, bytes);
         self.dirty.extend(offset / SECTOR..end.div_ceil(SECTOR));
     }
 
     /// A new file's content: as many zeros, durable as they are.
     pub(super) fn zeros(length: usize) -> Self {
         Self {
-            now: vec![0; length],
-            durable: vec![0; length],
+            now: Content::zeros(length),
+            durable: Content::zeros(length),
             dirty: BTreeSet::new(),
         }
     }
 
     pub(super) fn sync(&mut self) {
-        self.durable.resize(self.now.len(), 0);
+        self.durable.resize(self.now.len());
         for sector in std::mem::take(&mut self.dirty) {
             self.copy_sector(sector);
         }
@@ -71,7 +136,7 @@ impl Inode {
             return;
         }
         if self.now.len() != self.durable.len() && survives() {
-            self.durable.resize(self.now.len(), 0);
+            self.durable.resize(self.now.len());
         }
         for sector in std::mem::take(&mut self.dirty) {
             if survives() {
@@ -85,7 +150,10 @@ impl Inode {
         let start = sector * SECTOR;
         let end = (start + SECTOR).min(self.now.len()).min(self.durable.len());
         if start < end {
-            self.durable[start..end].copy_from_slice(&self.now[start..end]);
+            let mut bytes = [0; SECTOR];
+            let bytes = &mut bytes[..end - start];
+            self.now.read(start, bytes).expect("the range lies in both");
+            self.durable.write(start, bytes);
         }
     }
 }
@@ -178,5 +246,54 @@ impl NameChange {
     fn is_in(&self, directory: &str) -> bool {
         let (Self::Set(path, _) | Self::Remove(path) | Self::Move(path, ..)) = self;
         path.rsplit_once('/').map_or("", |(parent, _)| parent) == directory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes, cuts and reads like the plain vector that it stands for.
+    #[test]
+    fn content_is_what_a_vector_would_hold() {
+        let mut content = Content::default();
+        let mut plain: Vec<u8> = Vec::new();
+        let mut random = 1;
+        for step in 0..2_000 {
+            random = crate::disk::fault::next(&mut random);
+            let offset = (random >> 8) as usize % 300;
+            let bytes = vec![(random % 3) as u8; (random >> 20) as usize % 50];
+            if step % 7 == 0 {
+                content.resize(offset);
+                plain.resize(offset, 0);
+                continue;
+            }
+            let length = plain.len().max(offset + bytes.len());
+            content.resize(length);
+            plain.resize(length, 0);
+            content.write(offset, &bytes);
+            plain[offset..offset + bytes.len()].copy_from_slice(&bytes);
+            if let Some(byte) = content.get_mut(offset) {
+                *byte ^= 4;
+                plain[offset] ^= 4;
+            }
+            let mut read = vec![9; length];
+            content.read(0, &mut read).unwrap();
+            assert_eq!(read, plain, "after step {step}");
+            assert_eq!(content.read(1, &mut read), None);
+        }
+    }
+
+    #[test]
+    fn zeros_take_no_memory() {
+        let mut inode = Inode::zeros(16 << 20);
+        inode.write(512, &[1; 512]);
+        inode.write(4_096, &[0; 4_096]);
+        inode.sync();
+        assert_eq!((inode.now.len(), inode.durable.len()), (16 << 20, 16 << 20));
+        assert_eq!(
+            (inode.now.bytes.len(), inode.durable.bytes.len()),
+            (1_024, 1_024)
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     place::{Order, Place, Slot, key_check},
     preface::BasePreface,
     segment::{
-        Damage, FILE_HEADER_BYTES, FileHeader, FileKind, Group, Known, Scanned, Segment, SegmentId,
+        Damage, FILE_HEADER_BYTES, FileHeader, Group, Known, Scanned, Segment, SegmentId,
         parse_name, scan_all,
     },
     snapshot::CARRIED,
@@ -172,15 +172,8 @@ fn without_header(
     let size_bytes = file.size_bytes();
     let size_bytes = size_bytes.map_err(while_doing("measuring a segment"))?;
     let hint = hints.get(id).filter(|hint| hint.span.end <= size_bytes);
-    let header = FileHeader {
-        kind: FileKind::Sealed,
-        id,
-        previous: SegmentId(0),
-        previous_end: 0,
-        first_group: 1,
-        born_after: hint.as_ref().map_or(u64::MAX, |hint| hint.span.born_after),
-        owner: store.directory.owner(),
-    };
+    let born_after = hint.as_ref().map_or(u64::MAX, |hint| hint.span.born_after);
+    let header = FileHeader::of_base(id, born_after, store.directory.owner());
     let segment = Segment::opened(header, path, size_bytes, file);
     if hint.is_some() {
         let restored = segment.restore_header();

@@ -56,6 +56,20 @@ pub struct FileHeader {
 }
 
 impl FileHeader {
+    /// Of a base segment: it is no part of the log, so it follows nothing.
+    #[must_use]
+    pub const fn of_base(id: SegmentId, born_after: u64, owner: u64) -> Self {
+        Self {
+            kind: FileKind::Sealed,
+            id,
+            previous: SegmentId(0),
+            previous_end: 0,
+            first_group: 1,
+            born_after,
+            owner,
+        }
+    }
+
     /// The stored bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; FILE_HEADER_BYTES as usize] {

@@ -1,6 +1,6 @@
 //! Writes a file of groups that is published whole or not at all.
 
-use super::{Directory, FILE_HEADER_BYTES, FileHeader, FileKind, Segment, SegmentId, group};
+use super::{Directory, FILE_HEADER_BYTES, FileHeader, Segment, SegmentId, group};
 use crate::disk::File;
 use std::{fmt, io, sync::Arc};
 
@@ -26,15 +26,7 @@ impl SealedWriter {
     /// Begins a file; `born_after` is the log's last group at this moment.
     pub fn create(directory: Arc<Directory>, born_after: u64) -> io::Result<Self> {
         let id = directory.next_id();
-        let header = FileHeader {
-            kind: FileKind::Sealed,
-            id,
-            previous: SegmentId(0),
-            previous_end: 0,
-            first_group: 1,
-            born_after,
-            owner: directory.owner(),
-        };
+        let header = FileHeader::of_base(id, born_after, directory.owner());
         let file = directory.disk.create(&directory.path(id, UNFINISHED), 0)?;
         file.write_at(0, &header.encode())?;
         Ok(Self {

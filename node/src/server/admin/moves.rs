@@ -58,17 +58,15 @@ fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::{admin::positions::At, snapshots::Sent};
-    use proto::id::{BootId, Epoch, Incarnation, Position, StoreId};
-    use std::{collections::BTreeSet, sync::Arc};
-
-    fn replica(node: u64) -> Replica {
-        Replica {
-            node: NodeId(node),
-            store: StoreId(node),
-            boot: None,
-        }
-    }
+    use crate::server::{
+        admin::{
+            examples::{replica, shard_of},
+            positions::At,
+        },
+        snapshots::Sent,
+    };
+    use proto::id::{Epoch, Position};
+    use std::sync::Arc;
 
     fn told(end: u64, sent: &[(u64, u64)]) -> Told {
         let at = At {
@@ -93,12 +91,8 @@ mod tests {
     #[test]
     fn a_copy_waits_then_gets_rows_then_the_log() {
         let config = ShardConfig {
-            incarnation: Incarnation(1),
-            epoch: Epoch(1),
-            primary: replica(1),
-            boot: BootId(1),
-            in_sync: BTreeSet::from([replica(1)]),
-            joining: BTreeSet::from([replica(2)]),
+            joining: [replica(2)].into(),
+            ..shard_of(&[1])
         };
         let placement = Placement {
             shards: [(ShardId(3), Arc::new(config))].into(),

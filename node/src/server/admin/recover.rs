@@ -164,36 +164,24 @@ fn said(lost: &Lost, placement: &Placement) -> v1::RecoveredShard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::id::StoreId;
-    use raft::placement::{
-        Member,
-        state::{Addresses, Policy},
-    };
+    use crate::server::admin::examples;
+    use raft::placement::{Member, state::Policy};
     use std::sync::Arc;
 
     const SHARD: ShardId = ShardId(0);
 
     fn replica(node: u64, boot: u64) -> Replica {
         Replica {
-            node: NodeId(node),
-            store: StoreId(node),
             boot: Some(BootId(boot)),
+            ..examples::replica(node)
         }
     }
 
     /// Nodes 1 to 3, in boot 9 each; the shard is in sync on nodes 1 and 2 as they were in `boots`.
     fn placement(boots: [u64; 2]) -> Placement {
         let member = |node: u64| Member {
-            node: NodeId(node),
-            name: format!("eu-{node}"),
             boot: BootId(9),
-            store: Some(StoreId(node)),
-            zone: "a".into(),
-            voter: true,
-            gateway: true,
-            addresses: Addresses::default(),
-            draining: false,
-            fewer_copies: false,
+            ..examples::member(node)
         };
         let policy = Policy {
             region: proto::id::RegionId(1),

@@ -68,46 +68,10 @@ fn alone(placement: &Placement, weakest: &[ShardId], alive: &BTreeSet<NodeId>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::id::{BootId, Epoch, Incarnation, StoreId};
-    use raft::placement::{Member, Replica, state::Addresses};
-    use std::sync::Arc;
+    use crate::server::admin::examples::region;
 
     fn check(held: &[&[u64]], alive: &[u64], expected: &str) {
-        let replica = |node: &u64| Replica {
-            node: NodeId(*node),
-            store: StoreId(*node),
-            boot: None,
-        };
-        let config = |holders: &&[u64]| {
-            Arc::new(ShardConfig {
-                incarnation: Incarnation(1),
-                epoch: Epoch(1),
-                primary: replica(&holders[0]),
-                boot: BootId(1),
-                in_sync: holders.iter().map(replica).collect(),
-                joining: BTreeSet::new(),
-            })
-        };
-        let member = |node: u64| {
-            let member = Member {
-                node: NodeId(node),
-                name: format!("eu-{node}"),
-                boot: BootId(node),
-                store: Some(StoreId(node)),
-                zone: "a".into(),
-                voter: true,
-                gateway: true,
-                addresses: Addresses::default(),
-                draining: false,
-                fewer_copies: false,
-            };
-            (NodeId(node), Arc::new(member))
-        };
-        let placement = Placement {
-            members: (1..=3).map(member).collect(),
-            shards: (0..).map(ShardId).zip(held.iter().map(config)).collect(),
-            ..Placement::default()
-        };
+        let placement = region(3, held);
         let alive = alive.iter().copied().map(NodeId).collect();
         assert_eq!(safety(&placement, &alive), expected);
     }

@@ -17,8 +17,6 @@ use raft::registry::{
 use std::{sync::Arc, time::Duration};
 use wire::v1;
 
-/// How long a join token holds when nobody says how long.
-const JOIN_VALID_FOR: Duration = Duration::from_hours(24);
 /// No token ends later: its end still is a time of day.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 100);
 
@@ -48,9 +46,9 @@ impl Tokens {
         let gives = gives(&request)?;
         note.write(format!("{:?}: {gives}", request.name));
         may(caller, &gives)?;
+        check_of_use(&gives)?;
         let now = self.global.wall_millis();
-        let usual = request.join.then_some(JOIN_VALID_FOR);
-        let valid_for = request.valid_for_seconds.map(Duration::from_secs).or(usual);
+        let valid_for = request.valid_for_seconds.map(Duration::from_secs);
         let millis = |span: Duration| span.min(LONGEST).as_millis() as u64;
         let (id, bits) = (random_bits(), random_bits());
         let id = u64::from_le_bytes(*id.first_chunk().expect("256 bits have 64"));
@@ -131,6 +129,19 @@ fn may(caller: &Caller, gives: &Gives) -> Result<(), Failure> {
         Some(project) => caller.may(Right::Administer, project.as_str()),
         None => caller.may_everywhere(Right::Administer),
     })
+}
+
+/// A token that nobody asks for would only look like protection.
+fn check_of_use(gives: &Gives) -> Result<(), Failure> {
+    match gives {
+        Gives::Access(_) => Ok(()),
+        Gives::Join { .. } => Err(Refusal::of_field(
+            Reason::InvalidRequest,
+            "join",
+            "nodes ask each other for no token yet: whoever reaches a peer address can join, so keep those where only nodes reach them",
+        )
+        .into()),
+    }
 }
 
 fn gives(request: &v1::CreateTokenRequest) -> Result<Gives, Refusal> {

@@ -235,64 +235,18 @@ fn hold(nodes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::id::{BootId, Epoch, Incarnation, RegionId, ShardId, StoreId};
-    use raft::placement::{
-        Member,
-        state::{Addresses, Policy},
-    };
+    use crate::server::admin::examples::{region, replica};
+    use proto::id::{BootId, ShardId};
     use std::sync::Arc;
 
-    fn member(node: u64) -> Arc<Member> {
-        Arc::new(Member {
-            node: NodeId(node),
-            name: format!("eu-{node}"),
-            boot: BootId(node),
-            store: Some(StoreId(node)),
-            zone: "a".into(),
-            voter: true,
-            gateway: true,
-            addresses: Addresses::default(),
-            draining: false,
-            fewer_copies: false,
-        })
-    }
-
-    fn replica(node: u64) -> Replica {
-        Replica {
-            node: NodeId(node),
-            store: StoreId(node),
-            boot: None,
-        }
-    }
-
-    /// Each shard's holders, its primary first.
+    /// Each shard's holders, its primary first, and who is joining all of them.
     fn placement(members: u64, shards: &[&[u64]], joining: &[u64]) -> Placement {
-        let config = |holders: &&[u64]| {
-            Arc::new(ShardConfig {
-                incarnation: Incarnation(1),
-                epoch: Epoch(1),
-                primary: replica(holders[0]),
-                boot: BootId(1),
-                in_sync: holders.iter().map(|node| replica(*node)).collect(),
-                joining: joining.iter().map(|node| replica(*node)).collect(),
-            })
-        };
-        let policy = Policy {
-            region: RegionId(1),
-            group: 1,
-            shards: 2,
-            copies: 2,
-            min_in_sync: 1,
-            named_by_boot: false,
-        };
-        Placement {
-            policy: Some(policy),
-            members: (1..=members)
-                .map(|node| (NodeId(node), member(node)))
-                .collect(),
-            shards: (0..).map(ShardId).zip(shards.iter().map(config)).collect(),
-            ..Placement::default()
+        let mut placement = region(members, shards);
+        for config in placement.shards.values_mut() {
+            Arc::make_mut(config).joining = joining.iter().map(|node| replica(*node)).collect();
         }
+        placement.policy.as_mut().unwrap().shards = 2;
+        placement
     }
 
     fn group(voters: &[u64], is_led: bool) -> Vec<GroupSeen> {

@@ -88,7 +88,11 @@ pub(super) fn connect(
         handler.clone(),
     ));
     let (peers, own) = (Arc::clone(&handler), me.clone());
-    background.spawn(async move { drop(peer::serve(listener, own, handler).await) });
+    let answering = peers.answering();
+    background.spawn(async move {
+        drop(peer::serve(listener, own, handler).await);
+        drop(answering);
+    });
     Peering {
         me,
         mesh,

@@ -1,64 +1,9 @@
 //! Orders on small regions, in the words that an operator reads.
 
 use super::*;
-use proto::id::{BootId, Epoch, Incarnation, RegionId, StoreId};
-use raft::placement::{
-    Replica, ShardConfig,
-    state::{Addresses, Policy},
-};
+use crate::server::admin::examples::region as placement;
+use proto::id::StoreId;
 use std::sync::Arc;
-
-fn member(node: u64) -> Arc<Member> {
-    Arc::new(Member {
-        node: NodeId(node),
-        name: format!("eu-{node}"),
-        boot: BootId(node),
-        store: Some(StoreId(node)),
-        zone: format!("z{node}"),
-        voter: true,
-        gateway: true,
-        addresses: Addresses::default(),
-        draining: false,
-        fewer_copies: false,
-    })
-}
-
-fn replica(node: u64) -> Replica {
-    Replica {
-        node: NodeId(node),
-        store: StoreId(node),
-        boot: None,
-    }
-}
-
-/// Each shard's holders, its primary first.
-fn placement(members: u64, shards: &[&[u64]]) -> Placement {
-    let config = |holders: &&[u64]| {
-        Arc::new(ShardConfig {
-            incarnation: Incarnation(1),
-            epoch: Epoch(1),
-            primary: replica(holders[0]),
-            boot: BootId(holders[0]),
-            in_sync: holders.iter().map(|node| replica(*node)).collect(),
-            joining: BTreeSet::new(),
-        })
-    };
-    Placement {
-        policy: Some(Policy {
-            region: RegionId(1),
-            group: 1,
-            shards: shards.len() as u16,
-            copies: 2,
-            min_in_sync: 1,
-            named_by_boot: false,
-        }),
-        members: (1..=members)
-            .map(|node| (NodeId(node), member(node)))
-            .collect(),
-        shards: (0..).map(ShardId).zip(shards.iter().map(config)).collect(),
-        ..Placement::default()
-    }
-}
 
 fn plan(placement: &Placement, alive: &[u64], node: u64, order: Order) -> Result<Planned, Refusal> {
     let voters: BTreeSet<NodeId> = [1, 2, 3].map(NodeId).into();
