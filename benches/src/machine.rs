@@ -1,6 +1,10 @@
 //! The machine under a run: CPU time as the kernel counts it, and what to say about the hardware.
 
-use rustix::time::{ClockId, clock_gettime};
+use anyhow::Context as _;
+use rustix::{
+    thread::{CpuSet, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+};
 use std::{fs, time::Duration};
 
 /// CPU time of all threads of this process, user and system.
@@ -15,6 +19,13 @@ pub fn thread_cpu() -> Duration {
 
 fn read(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).expect("CPU time is never negative")
+}
+
+/// Keeps the calling thread, and those that it starts, on one core.
+pub fn stay_on(core: usize) -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).context("stay on one core")
 }
 
 /// One line about the machine, and how busy it was with other things when the run began.

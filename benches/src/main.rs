@@ -25,7 +25,9 @@ enum Subject {
     /// The feed lookup over gRPC, in one process and with a gateway apart from three nodes, beside
     /// a server that returns the same bytes
     Lookup,
-    /// Both
+    /// Lookups offered at several times the rate that the node can answer
+    Overload,
+    /// All of them
     All,
 }
 
@@ -54,7 +56,12 @@ struct Arguments {
 enum Server {
     /// A node that is a whole cluster
     #[command(name = "serve-node", hide = true)]
-    Node { data_dir: PathBuf },
+    Node {
+        data_dir: PathBuf,
+        /// The only core that it runs on
+        #[arg(long)]
+        core: Option<usize>,
+    },
     /// A member of a region
     #[command(name = "serve-member", hide = true)]
     Member {
@@ -71,7 +78,7 @@ enum Server {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match &arguments.server {
-        Some(Server::Node { data_dir }) => return lookup::server::node(data_dir),
+        Some(Server::Node { data_dir, core }) => return lookup::server::node(data_dir, *core),
         Some(Server::Member {
             data_dir,
             port,
@@ -84,11 +91,15 @@ fn main() -> anyhow::Result<()> {
     let window = Duration::from_secs(arguments.seconds);
     println!("{}\n", machine::describe());
     let mut figures: Vec<Figure> = Vec::new();
-    if arguments.subject != Subject::Lookup {
+    let wants = |subject| [subject, Subject::All].contains(&arguments.subject);
+    if wants(Subject::Store) {
         figures.extend(store_alone::measure(arguments.rows, window)?);
     }
-    if arguments.subject != Subject::Store {
+    if wants(Subject::Lookup) {
         figures.extend(lookup::measure(window)?);
+    }
+    if wants(Subject::Overload) {
+        figures.extend(lookup::overload::measure(window)?);
     }
     figure::print(&figures);
     Ok(())

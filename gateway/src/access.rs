@@ -20,3 +20,4 @@ pub use table::{Endpoint, Kept, Requirement, grpc_endpoints};
 pub use trail::{Note, Outcome, Trail, TrailEntry};
 
 pub(crate) use guard::Refused;
+pub(crate) use table::of_path;

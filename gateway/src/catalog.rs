@@ -4,7 +4,7 @@
 
 mod registry;
 
-use crate::{failure::Failure, nearby};
+use crate::{admission::quota::Limited, failure::Failure, nearby};
 use proto::{
     id::{EntityId, FeatureId, PlacementId, ProjectId, RegionId, Revision, ViewId},
     name::Name,
@@ -14,6 +14,7 @@ use proto::{
     time::EventTime,
     types::{Scalar, Type},
 };
+use raft::registry::quota::Quota;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Where the newest catalog is found.
@@ -42,6 +43,8 @@ pub struct Project {
     pub id: ProjectId,
     /// Its name.
     pub name: Name,
+    /// What it may ask for in a second.
+    pub quota: Quota,
     /// Entities by name.
     pub entities: BTreeMap<Name, Arc<Entity>>,
     /// Views by name, each with its versions, the newest last.
@@ -173,7 +176,24 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// A project that may not ask for as much as it likes.
+    pub(crate) fn limited(&self, project: &str) -> Option<Limited<'_>> {
+        let project = self.projects.get(project)?;
+        (project.quota != Quota::default()).then(|| project.limited())
+    }
+}
+
 impl Project {
+    /// It and what it may ask for.
+    pub(crate) fn limited(&self) -> Limited<'_> {
+        Limited {
+            id: self.id,
+            name: &self.name,
+            quota: &self.quota,
+        }
+    }
+
     /// The view of a reference `view` (its newest version) or `view@version`.
     pub fn view(&self, reference: &str) -> Result<&Arc<View>, Failure> {
         let (name, version) = match reference.split_once('@') {

@@ -27,4 +27,6 @@ pub trait Cluster: Send + Sync {
     async fn shards(&self, request: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure>;
     /// The regions of the cluster.
     fn regions(&self) -> Vec<Region>;
+    /// How many gateways of the region share the calls of clients; 1 at least.
+    fn gateways(&self) -> usize;
 }

@@ -5,11 +5,13 @@ mod health;
 mod registry;
 mod status;
 
+pub(crate) use status::timeout;
 pub use status::to_status;
 
 use crate::{
     Clients, Gateway, Readiness,
     access::{AccessLayer, Guard},
+    admission::{AdmissionLayer, Gate},
 };
 use proto::limits::MESSAGE_BYTES;
 use std::{future::Future, sync::Arc, time::Duration};
@@ -31,6 +33,9 @@ use wire::{
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// The same for all streams of a connection.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// Calls at once on one connection; callers' libraries keep others back.
+const CALLS_PER_CONNECTION: u32 = 1_024;
 
 /// The gateway's services. Others of the process can be added with [`Routes::add_service`].
 #[must_use]
@@ -76,10 +81,11 @@ fn add_reflection(routes: &mut RoutesBuilder) {
         .add_service(builder().build_v1alpha().expect(expectation));
 }
 
-/// Serves connections until `shutdown`, then lets calls in flight end. Nothing is called past `guard`.
+/// Serves connections until `shutdown`, then lets calls in flight end. Nothing is called past `guard`,
+/// and features are not read or written past `gate`.
 pub async fn serve<Connection, Fault>(
     routes: Routes,
-    guard: Guard,
+    (guard, gate): (Guard, Arc<Gate>),
     connections: impl Stream<Item = Result<Connection, Fault>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error>
@@ -91,7 +97,9 @@ where
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
         .layer(AccessLayer(guard))
+        .layer(AdmissionLayer(gate))
         .add_routes(routes)
         .serve_with_incoming_shutdown(connections, shutdown)
         .await

@@ -55,7 +55,7 @@ pub fn router(gateway: &Arc<Gateway>) -> Router {
     let mut router = Router::new();
     for operation in endpoints::operations() {
         let path = operation.endpoint.path;
-        router = router.route(path, guarded::guarded(gateway.guard(), operation));
+        router = router.route(path, guarded::guarded(gateway, operation));
     }
     router
         .fallback(error::no_such_path)

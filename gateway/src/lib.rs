@@ -6,6 +6,7 @@
 //! handed in, so the same code serves production and the simulated world.
 
 pub mod access;
+pub mod admission;
 pub mod edge;
 pub mod failure;
 pub(crate) use proto::nearby;

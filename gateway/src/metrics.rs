@@ -75,6 +75,21 @@ const ROWS: [f64; 10] = [
     0.0, 1.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 10_000.0,
 ];
 
+/// Counts the calls that were refused at the gate, among the others.
+#[derive(Debug, Clone, Default)]
+pub struct Refusals(Family<RequestLabels, Counter>);
+
+impl Refusals {
+    /// A call was refused before it was read.
+    pub fn refused(&self, method: Method, failure: &Failure) {
+        let labels = RequestLabels {
+            method: method.as_str(),
+            code: failure.reason.as_str(),
+        };
+        self.0.get_or_create(&labels).inc();
+    }
+}
+
 /// Counters and histograms of one gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -141,6 +156,11 @@ impl Metrics {
             .sub_registry_with_labels(version.into_iter())
             .register("atoll_build_info", "The running build", build);
         metrics
+    }
+
+    /// Where calls are counted that are refused before they are read.
+    pub fn refusals(&self) -> Refusals {
+        Refusals(self.requests.clone())
     }
 
     /// A call was answered.

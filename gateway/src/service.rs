@@ -2,6 +2,10 @@
 
 use crate::{
     access::{Caller, Guard, Right},
+    admission::{
+        Gate, Rooms,
+        quota::{Quotas, Unit},
+    },
     catalog::{Catalog, Catalogs},
     cluster::Cluster,
     edge::{Clock, Deadline, Randomness},
@@ -17,10 +21,14 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use prost::Message;
 use proto::{reason::Reason, request::Rejection, time::EventTime};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use wire::twin::{self, lookup_request::Select};
+
+/// How long a call without a deadline may take, unless it is set otherwise.
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Whether the process may take traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +86,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             clients: Clients::Served,
-            default_deadline: Duration::from_secs(5),
+            default_deadline: DEFAULT_DEADLINE,
             feast: FeastSettings::default(),
         }
     }
@@ -124,6 +132,8 @@ pub struct Gateway {
     cluster: Arc<dyn Cluster>,
     clock: Arc<dyn Clock>,
     guard: Guard,
+    gate: Arc<Gate>,
+    quotas: Quotas,
     readiness: watch::Receiver<Readiness>,
     metrics: Metrics,
     all_metrics: prometheus_client::registry::Registry,
@@ -150,6 +160,9 @@ impl Gateway {
             ..
         } = parts;
         let mut all_metrics = parts.metrics;
+        let metrics = Metrics::register(&mut all_metrics);
+        let gate = Gate::new(Arc::clone(&clock), metrics.refusals());
+        all_metrics.register_collector(Box::new(Rooms(Arc::clone(&gate))));
         Self {
             catalogs,
             lookups: Lookups::new(replicas, Arc::clone(&clock), region.clone()),
@@ -159,8 +172,10 @@ impl Gateway {
             cluster,
             clock,
             guard,
+            gate,
+            quotas: Quotas::default(),
             readiness,
-            metrics: Metrics::register(&mut all_metrics),
+            metrics,
             all_metrics,
             settings,
         }
@@ -195,6 +210,12 @@ impl Gateway {
     #[must_use]
     pub fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// Who may come in now.
+    #[must_use]
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// Calls about definitions.
@@ -236,11 +257,7 @@ impl Gateway {
         caller.may(Right::Read, &request.project)?;
         let started = self.clock.monotonic_micros();
         let answer = match self.catalog() {
-            Ok(catalog) => {
-                self.lookups
-                    .lookup(&catalog, request, self.deadline(timeout))
-                    .await
-            }
+            Ok(catalog) => self.look_up(&catalog, request, timeout).await,
             Err(failure) => Err(failure),
         };
         self.metrics.answered(Method::Lookup, &answer);
@@ -268,8 +285,10 @@ impl Gateway {
         let started = self.clock.monotonic_micros();
         let answer = match self.catalog() {
             Ok(catalog) => {
-                self.writes
-                    .write(&catalog, request, set_aside, self.deadline(timeout))
+                let write = self
+                    .writes
+                    .write(&catalog, request, set_aside, self.deadline(timeout));
+                self.within_quota(&catalog, (&request.project, request), write)
                     .await
             }
             Err(failure) => Err(failure),
@@ -290,8 +309,10 @@ impl Gateway {
         let started = self.clock.monotonic_micros();
         let answer = match self.catalog() {
             Ok(catalog) => {
-                self.writes
-                    .delete(&catalog, request, set_aside, self.deadline(timeout))
+                let delete =
+                    self.writes
+                        .delete(&catalog, request, set_aside, self.deadline(timeout));
+                self.within_quota(&catalog, (&request.project, request), delete)
                     .await
             }
             Err(failure) => Err(failure),
@@ -318,6 +339,48 @@ impl Gateway {
             }
         });
         Ok(pages.boxed())
+    }
+
+    async fn look_up(
+        &self,
+        catalog: &Catalog,
+        request: &twin::LookupRequest,
+        timeout: Option<Duration>,
+    ) -> Result<(twin::LookupResponse, Arc<Selection>), Failure> {
+        let deadline = self.deadline(timeout);
+        let Some(project) = catalog.limited(&request.project) else {
+            return self.lookups.lookup(catalog, request, deadline).await;
+        };
+        let (now, gateways) = (self.clock.monotonic_micros(), self.cluster.gateways());
+        let units = [Unit::Lookups, Unit::Bytes];
+        self.quotas.check(project, &units, now, gateways)?;
+        // A lookup is one whatever comes of it: those that fail cost as much.
+        self.quotas.take(project, &[(Unit::Lookups, 1)]);
+        let answer = self.lookups.lookup(catalog, request, deadline).await?;
+        let bytes = answer.0.encoded_len() as u64;
+        self.quotas.take(project, &[(Unit::Bytes, bytes)]);
+        Ok(answer)
+    }
+
+    /// Takes a write's rows and bytes from the quota of its project.
+    async fn within_quota(
+        &self,
+        catalog: &Catalog,
+        (project, request): (&str, &impl Message),
+        write: impl Future<Output = Result<twin::WriteResponse, Failure>>,
+    ) -> Result<twin::WriteResponse, Failure> {
+        let Some(project) = catalog.limited(project) else {
+            return write.await;
+        };
+        let (now, gateways) = (self.clock.monotonic_micros(), self.cluster.gateways());
+        let units = [Unit::Rows, Unit::Bytes];
+        self.quotas.check(project, &units, now, gateways)?;
+        let bytes = request.encoded_len() as u64;
+        self.quotas.take(project, &[(Unit::Bytes, bytes)]);
+        let answer = write.await?;
+        let rows = answer.accepted + (answer.rejected.len() + answer.unknown.len()) as u64;
+        self.quotas.take(project, &[(Unit::Rows, rows)]);
+        Ok(answer)
     }
 
     fn count_written(

@@ -97,7 +97,7 @@ fn nothing_is_routed_past_the_list() {
         .map(str::trim)
         .collect();
     let expected = [
-        "router = router.route(path, guarded::guarded(gateway.guard(), operation));",
+        "router = router.route(path, guarded::guarded(gateway, operation));",
         // A process that waits for its cluster.
         ".route(\"/healthz\", get(fixed::alive))",
         ".route(\"/readyz\", get(ready))",

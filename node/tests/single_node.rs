@@ -19,6 +19,7 @@ mod single_node {
     mod metrics;
     mod outgrown;
     mod process;
+    mod quota;
     mod reflection;
     mod refused_starts;
     mod registry;

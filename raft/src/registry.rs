@@ -15,6 +15,7 @@ pub mod yaml;
 
 pub mod access;
 pub mod history;
+pub mod quota;
 pub mod region;
 pub mod state;
 

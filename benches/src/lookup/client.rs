@@ -88,6 +88,28 @@ impl Caller {
         Ok(client.unary(request, path, Raw).await?.into_inner())
     }
 
+    /// Calls so many times a second whatever comes back, and gives each answer with how long it took.
+    pub async fn offer(
+        &self,
+        per_second: u32,
+        window: Duration,
+    ) -> anyhow::Result<Vec<(Result<Bytes, Status>, Duration)>> {
+        let mut due = metronome(per_second, window);
+        let mut calls = JoinSet::new();
+        while let Some(due) = due.recv().await {
+            let caller = self.clone();
+            calls.spawn(async move {
+                let answer = caller.one().await;
+                (answer.map(|_| Bytes::new()), due.elapsed())
+            });
+        }
+        let mut answers = Vec::with_capacity(calls.len());
+        while let Some(answer) = calls.join_next().await {
+            answers.push(answer?);
+        }
+        Ok(answers)
+    }
+
     /// Calls for `window`.
     pub async fn run(&self, pace: Pace, window: Duration) -> anyhow::Result<Load> {
         let began = Instant::now();

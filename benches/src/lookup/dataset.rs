@@ -65,20 +65,25 @@ impl Dataset {
 
     /// Requests for a customer and 50 articles, encoded.
     pub fn requests(&self, form: Form) -> Vec<Bytes> {
+        self.requests_of(form, CANDIDATES)
+    }
+
+    /// Requests for a customer and so many articles, encoded.
+    pub fn requests_of(&self, form: Form, candidates: usize) -> Vec<Bytes> {
         let mut draw = Draw::new(11);
         (0..REQUESTS)
-            .map(|_| Bytes::from(self.request(form, &mut draw).encode_to_vec()))
+            .map(|_| Bytes::from(self.request(form, candidates, &mut draw).encode_to_vec()))
             .collect()
     }
 
-    fn request(&self, form: Form, draw: &mut Draw) -> v1::LookupRequest {
+    fn request(&self, form: Form, candidates: usize, draw: &mut Draw) -> v1::LookupRequest {
         let customer = self.customers[below(draw, self.customers.len())];
         let shared = v1::KeyColumn {
             name: "customer_id".to_owned(),
             ints: vec![customer],
             ..Default::default()
         };
-        let urls: Vec<&str> = (0..CANDIDATES)
+        let urls: Vec<&str> = (0..candidates)
             .map(|_| &*self.urls[below(draw, self.urls.len())])
             .collect();
         v1::LookupRequest {

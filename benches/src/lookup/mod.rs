@@ -10,6 +10,7 @@ mod dataset;
 mod raw;
 mod region;
 
+pub mod overload;
 pub mod server;
 
 use crate::figure::{Figure, Latencies, each, times};

@@ -4,7 +4,7 @@
 //! line that it is sent. It ends when its standard input does, so none outlives the run.
 
 use super::raw::{LOOKUP, Raw};
-use crate::machine::process_cpu;
+use crate::machine::{process_cpu, stay_on};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use node::{
@@ -48,6 +48,11 @@ impl Process {
     /// A node that is a whole cluster, with its data in `data_dir`.
     pub fn node(data_dir: &Path) -> anyhow::Result<Self> {
         Self::start("serve-node", data_dir, &[])
+    }
+
+    /// The same on one core, so that who calls it has others for itself.
+    pub fn node_on(core: usize, data_dir: &Path) -> anyhow::Result<Self> {
+        Self::start("serve-node", data_dir, &[format!("--core={core}")])
     }
 
     /// One member of a region, whose members lie in `data_dir` and listen from `port` on.
@@ -115,7 +120,8 @@ impl Drop for Process {
 }
 
 /// Runs a node until standard input ends.
-pub fn node(data_dir: &Path) -> anyhow::Result<()> {
+pub fn node(data_dir: &Path, core: Option<usize>) -> anyhow::Result<()> {
+    core.map_or(Ok(()), stay_on)?;
     let runtime = runtime()?;
     let (mut settings, founding) = single::settings(data_dir, 1);
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -2,7 +2,7 @@
 //! program whose schema has one more cannot be built, so none can be forgotten.
 
 use super::caller::{Caller, Right};
-use crate::failure::Failure;
+use crate::{admission::Load, failure::Failure};
 use std::fmt;
 
 /// What a call asks of its caller.
@@ -38,6 +38,16 @@ pub struct Endpoint {
     pub requirement: Requirement,
     /// Whether it is kept.
     pub kept: Kept,
+    /// What it asks of the process.
+    pub load: Load,
+}
+
+impl Endpoint {
+    /// The same, with such a load.
+    #[must_use]
+    pub const fn loading(self, load: Load) -> Self {
+        Self { load, ..self }
+    }
 }
 
 impl Requirement {
@@ -69,6 +79,7 @@ const fn grpc(path: &'static str, requirement: Requirement) -> Endpoint {
         path,
         requirement,
         kept: Kept::Unkept,
+        load: Load::Free,
     }
 }
 
@@ -83,10 +94,10 @@ use Requirement::{Everywhere, InProject, Open, Token};
 use Right::{Administer, Define, Read, See, Write};
 
 const ENDPOINTS: &[Endpoint] = &[
-    grpc("/atoll.v1.FeatureService/Lookup", InProject(Read)),
-    grpc("/atoll.v1.FeatureService/Write", InProject(Write)),
-    grpc("/atoll.v1.FeatureService/WriteStream", InProject(Write)),
-    grpc("/atoll.v1.FeatureService/Delete", InProject(Write)),
+    grpc("/atoll.v1.FeatureService/Lookup", InProject(Read)).loading(Load::Lookup),
+    grpc("/atoll.v1.FeatureService/Write", InProject(Write)).loading(Load::Write),
+    grpc("/atoll.v1.FeatureService/WriteStream", InProject(Write)).loading(Load::Writes),
+    grpc("/atoll.v1.FeatureService/Delete", InProject(Write)).loading(Load::Write),
     grpc("/atoll.v1.FeatureService/Scan", InProject(Read)),
     grpc("/atoll.v1.RegistryService/Plan", InProject(See)),
     kept("/atoll.v1.RegistryService/Apply", InProject(Define)),
@@ -106,6 +117,8 @@ const ENDPOINTS: &[Endpoint] = &[
     kept("/atoll.v1.AdminService/CreateToken", InProject(Administer)),
     kept("/atoll.v1.AdminService/RevokeToken", InProject(Administer)),
     grpc("/atoll.v1.AdminService/ListTokens", InProject(Administer)),
+    kept("/atoll.v1.AdminService/SetQuota", Everywhere(Administer)),
+    grpc("/atoll.v1.AdminService/ListQuotas", Everywhere(See)),
     grpc("/atoll.v1.AdminService/AuditLog", Everywhere(Administer)),
     grpc("/grpc.health.v1.Health/Check", Open),
     grpc("/grpc.health.v1.Health/Watch", Open),
@@ -126,7 +139,7 @@ pub const fn grpc_endpoints() -> &'static [Endpoint] {
 }
 
 /// What a path of gRPC asks for; none where nothing answers there.
-pub(super) fn of_path(path: &str) -> Option<&'static Endpoint> {
+pub(crate) fn of_path(path: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.path == path)
 }
 

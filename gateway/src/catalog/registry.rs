@@ -120,6 +120,7 @@ fn project(
     Project {
         id: stored.id,
         name: stored.name.clone(),
+        quota: stored.quota,
         entities: stored
             .entities
             .iter()

@@ -1,8 +1,14 @@
 //! `FeatureService` over gRPC.
 
 use super::status::{code, timeout, to_status};
-use crate::{Gateway, access::Caller, failure::Failure};
+use crate::{
+    Gateway,
+    access::Caller,
+    admission::{AnswerBytes, Class, Permit},
+    failure::Failure,
+};
 use futures::{StreamExt, stream::BoxStream};
+use prost::Message as _;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use wire::twin::{
@@ -28,20 +34,24 @@ impl FeatureService for Features {
         &self,
         request: Request<LookupRequest>,
     ) -> Result<Response<LookupResponse>, Status> {
-        let timeout = timeout(request.metadata());
+        let timeout = timeout(request.metadata().as_ref());
         let caller = Caller::asking(&request);
         let answer = self
             .gateway
             .lookup(&caller, request.get_ref(), timeout)
             .await;
-        answer.map(Response::new).map_err(to_status)
+        let answer = answer.map_err(to_status)?;
+        let size = AnswerBytes(answer.encoded_len());
+        let mut response = Response::new(answer);
+        response.extensions_mut().insert(size);
+        Ok(response)
     }
 
     async fn write(
         &self,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        let timeout = timeout(request.metadata());
+        let timeout = timeout(request.metadata().as_ref());
         let caller = Caller::asking(&request);
         let answer = self
             .gateway
@@ -59,6 +69,7 @@ impl FeatureService for Features {
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
         let caller = Caller::asking(&request);
+        let class = Class::of_writes(request.metadata().as_ref());
         let gateway = Arc::clone(&self.gateway);
         let acks = request.into_inner().then(move |batch| {
             let (gateway, caller) = (Arc::clone(&gateway), caller.clone());
@@ -66,8 +77,13 @@ impl FeatureService for Features {
                 let batch = batch?;
                 // A stream outlives the moment at which its token was looked at.
                 gateway.guard().still(&caller).map_err(to_status)?;
-                let answer = gateway.write(&caller, &batch, Vec::new(), None).await;
-                Ok(acknowledge(batch, answer))
+                Ok(match enter(&gateway, class).await {
+                    Ok(_permit) => {
+                        let answer = gateway.write(&caller, &batch, Vec::new(), None).await;
+                        acknowledge(batch, answer)
+                    }
+                    Err(failure) => acknowledge(batch, Err(failure)),
+                })
             }
         });
         Ok(Response::new(acks.boxed()))
@@ -91,7 +107,7 @@ impl FeatureService for Features {
         &self,
         request: Request<DeleteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        let timeout = timeout(request.metadata());
+        let timeout = timeout(request.metadata().as_ref());
         let caller = Caller::asking(&request);
         let answer = self
             .gateway
@@ -99,6 +115,14 @@ impl FeatureService for Features {
             .await;
         answer.map(Response::new).map_err(to_status)
     }
+}
+
+/// A batch of a stream comes in like a write by itself.
+async fn enter(gateway: &Gateway, class: Class) -> Result<Permit, Failure> {
+    let within = gateway.settings().default_deadline;
+    let permit = gateway.gate().enter(class, within).await?;
+    permit.begin()?;
+    Ok(permit)
 }
 
 fn acknowledge(batch: WriteRequest, answer: Result<WriteResponse, Failure>) -> WriteAck {

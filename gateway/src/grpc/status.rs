@@ -1,9 +1,10 @@
 //! Failures as gRPC statuses, with the details that clients read by machine; and deadlines.
 
 use crate::failure::Failure;
+use axum::http::HeaderMap;
 use proto::reason::Code;
 use std::{collections::HashMap, time::Duration};
-use tonic::{Status, metadata::MetadataMap};
+use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain of [`tonic_types::ErrorInfo`].
@@ -41,8 +42,8 @@ pub fn code(code: Code) -> tonic::Code {
 }
 
 /// What the call's `grpc-timeout` leaves; `None` where the caller set none or it cannot be read.
-pub fn timeout(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     // At most 8 digits, says the protocol.
     let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
@@ -92,10 +93,10 @@ mod tests {
             ("x", None),
             ("", None),
         ] {
-            let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", text.parse().unwrap());
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
             assert_eq!(
-                timeout(&metadata),
+                timeout(&headers),
                 expected.map(Duration::from_micros),
                 "{text:?}"
             );

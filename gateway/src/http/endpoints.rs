@@ -13,6 +13,7 @@ use crate::{
         Requirement::{Everywhere, InProject, Open},
         Right::{Define, Read, See, Write},
     },
+    admission::Load,
     cluster::forms,
 };
 use axum::routing::{MethodRouter, get, post};
@@ -66,7 +67,7 @@ pub(super) fn operations() -> Vec<Operation> {
 fn features() -> Vec<Operation> {
     vec![
         Operation {
-            endpoint: posting("/v1/lookup", InProject(Read)),
+            endpoint: posting("/v1/lookup", InProject(Read)).loading(Load::Lookup),
             handler: post(super::look_up),
             about: About {
                 id: "lookup",
@@ -78,7 +79,7 @@ fn features() -> Vec<Operation> {
             },
         },
         Operation {
-            endpoint: posting("/v1/write", InProject(Write)),
+            endpoint: posting("/v1/write", InProject(Write)).loading(Load::Write),
             handler: post(super::take_write),
             about: About {
                 id: "write",
@@ -91,7 +92,7 @@ fn features() -> Vec<Operation> {
             },
         },
         Operation {
-            endpoint: posting("/v1/delete", InProject(Write)),
+            endpoint: posting("/v1/delete", InProject(Write)).loading(Load::Write),
             handler: post(super::take_delete),
             about: About {
                 id: "delete",

@@ -3,7 +3,8 @@
 use super::{error::HttpFailure, operation::Operation};
 use crate::{
     Gateway,
-    access::{Caller, Endpoint, Guard, Kept, Note, Outcome, Refused},
+    access::{Caller, Endpoint, Kept, Note, Outcome, Refused},
+    admission::Class,
 };
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -16,24 +17,25 @@ use std::{convert::Infallible, sync::Arc};
 
 /// What stands before one route.
 #[derive(Clone)]
-struct Gate {
-    guard: Guard,
+struct Door {
+    gateway: Arc<Gateway>,
     endpoint: Endpoint,
 }
 
-/// The route of an operation, with its gate before it.
-pub fn guarded(guard: &Guard, operation: Operation) -> MethodRouter<Arc<Gateway>> {
-    let gate = Gate {
-        guard: guard.clone(),
+/// The route of an operation, with its door before it.
+pub fn guarded(gateway: &Arc<Gateway>, operation: Operation) -> MethodRouter<Arc<Gateway>> {
+    let door = Door {
+        gateway: Arc::clone(gateway),
         endpoint: operation.endpoint,
     };
     operation
         .handler
-        .route_layer(from_fn_with_state(gate, pass))
+        .route_layer(from_fn_with_state(door, pass))
 }
 
-async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let Gate { guard, endpoint } = gate;
+async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let Door { gateway, endpoint } = door;
+    let guard = gateway.guard();
     let caller = match guard.admit(request.headers(), endpoint.requirement) {
         Ok(caller) => caller,
         Err(Refused { caller, failure }) => {
@@ -46,7 +48,7 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
     };
     request.extensions_mut().insert(caller.clone());
     if endpoint.kept == Kept::Unkept {
-        return next.run(request).await;
+        return work(&gateway, endpoint, request, next).await;
     }
     let note = Note::blank();
     request.extensions_mut().insert(note.clone());
@@ -56,7 +58,24 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
     response
 }
 
-/// The caller, as the gate saw it.
+/// Runs a call once it is its turn.
+async fn work(gateway: &Gateway, endpoint: Endpoint, request: Request, next: Next) -> Response {
+    let Some(class) = Class::of(endpoint.load, request.headers()) else {
+        return next.run(request).await;
+    };
+    // The deadline stands in the body, which is not read yet.
+    let within = gateway.settings().default_deadline;
+    let entered = gateway.gate().enter(class, within).await;
+    let permit = match entered.and_then(|permit| permit.begin().map(|()| permit)) {
+        Ok(permit) => permit,
+        Err(failure) => return HttpFailure::from(failure).into_response(),
+    };
+    let answer = next.run(request).await;
+    drop(permit);
+    gateway.gate().count(answer)
+}
+
+/// The caller, as the guard saw it.
 impl FromRequestParts<Arc<Gateway>> for Caller {
     type Rejection = Infallible;
 

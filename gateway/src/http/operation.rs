@@ -1,6 +1,9 @@
 //! What an endpoint takes, gives and fails with, in terms that the OpenAPI document is made of.
 
-use crate::access::{Endpoint, Kept, Requirement};
+use crate::{
+    access::{Endpoint, Kept, Requirement},
+    admission::Load,
+};
 use axum::routing::MethodRouter;
 use proto::reason::Reason;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -33,6 +36,7 @@ pub(super) const fn reading(path: &'static str, requirement: Requirement) -> End
         path,
         requirement,
         kept: Kept::Unkept,
+        load: Load::Free,
     }
 }
 

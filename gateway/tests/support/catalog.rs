@@ -10,6 +10,7 @@ use proto::{
     types::Type,
     value::Value,
 };
+use raft::registry::quota::Quota;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub fn name(text: &str) -> Name {
@@ -112,6 +113,7 @@ pub fn catalog(revision: u64, views: Vec<View>, services: &[(&str, &[&str])]) ->
     let mut project = Project {
         id: ProjectId(1),
         name: name("shop"),
+        quota: Quota::default(),
         entities: BTreeMap::new(),
         views: BTreeMap::new(),
         services: BTreeMap::new(),

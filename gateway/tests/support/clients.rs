@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use proto::reason::Reason;
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::{io::DuplexStream, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
@@ -28,7 +29,10 @@ impl World {
         let routes = gateway::grpc::routes(&self.gateway);
         tokio::spawn(gateway::grpc::serve(
             routes,
-            self.gateway.guard().clone(),
+            (
+                self.gateway.guard().clone(),
+                Arc::clone(self.gateway.gate()),
+            ),
             connections,
             std::future::pending(),
         ));

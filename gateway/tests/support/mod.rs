@@ -250,6 +250,10 @@ impl Cluster for Alone {
         })
     }
 
+    fn gateways(&self) -> usize {
+        1
+    }
+
     fn regions(&self) -> Vec<Region> {
         vec![Region {
             name: "eu".into(),

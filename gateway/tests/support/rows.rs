@@ -31,6 +31,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 /// What the shards do to a write.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -54,10 +55,14 @@ struct State {
     is_stale: bool,
 }
 
+/// How many fetches are let through without being asked for.
+const MANY: usize = 1 << 20;
+
 pub struct Rows {
     catalog: Arc<TestCatalog>,
     clock: Arc<TestClock>,
     state: Mutex<State>,
+    fetches: Semaphore,
 }
 
 impl Rows {
@@ -66,6 +71,7 @@ impl Rows {
             catalog,
             clock,
             state: Mutex::default(),
+            fetches: Semaphore::new(MANY),
         };
         rows.learn_schemas();
         rows
@@ -122,6 +128,15 @@ impl Rows {
         state.is_stale = is_stale;
     }
 
+    /// Holds back all reads until [`Self::go_on`].
+    pub fn hold(&self) {
+        self.fetches.forget_permits(MANY);
+    }
+
+    pub fn go_on(&self) {
+        self.fetches.add_permits(MANY);
+    }
+
     pub fn count(&self) -> usize {
         self.state.lock().rows.len()
     }
@@ -133,6 +148,7 @@ const NODES: u16 = 3;
 #[tonic::async_trait]
 impl Replicas for Rows {
     async fn fetch(&self, fetch: Arc<Fetch>) -> Result<Fetched, Refusal> {
+        let _permit = self.fetches.acquire().await.unwrap();
         let now = self.clock.monotonic_micros();
         let state = self.state.lock();
         let moment = |age: Duration| Moment(now - age.as_micros() as u64);

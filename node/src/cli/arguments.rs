@@ -3,9 +3,9 @@
 use super::{
     apply::ApplyArguments, audit_log::AuditLogArguments, delete::DeleteArguments,
     demo::DemoArguments, export_rows::ExportArguments, get::GetArguments, init::InitArguments,
-    load::LoadArguments, node::NodeArguments, plan::PlanArguments, recover::RecoverArguments,
-    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
-    status::StatusArguments, token::TokenArguments, write::WriteArguments,
+    load::LoadArguments, node::NodeArguments, plan::PlanArguments, quota::QuotaArguments,
+    recover::RecoverArguments, registry::RegistryArguments, serve::ServeArguments,
+    shards::ShardsArguments, status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -119,6 +119,8 @@ pub enum Command {
     Recover(RecoverArguments),
     /// Who may call, and which nodes may join
     Token(TokenArguments),
+    /// How much a project may ask for
+    Quota(QuotaArguments),
     /// What administrators did at the node that answers, newest first
     AuditLog(AuditLogArguments),
 }

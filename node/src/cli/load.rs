@@ -162,7 +162,7 @@ async fn load_one(
             eprintln!("stopping: waiting for what is in flight");
         }
     };
-    let loaded = run_load(plan, Arc::clone(&session.gateways), stop).await;
+    let loaded = run_load(plan, Arc::new(session.gateways.in_bulk()), stop).await;
     let summary = loaded.with_context(|| format!("load {}", file.shown()));
     Ok((summary?, rejects))
 }

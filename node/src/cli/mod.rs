@@ -33,6 +33,7 @@ pub mod shards;
 pub mod status;
 
 pub mod audit_log;
+pub mod quota;
 pub mod token;
 
 pub mod demo;

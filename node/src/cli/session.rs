@@ -47,6 +47,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Shards(arguments) => super::shards::run(&session, arguments).await,
         Command::Recover(arguments) => super::recover::run(&session, arguments).await,
         Command::Token(arguments) => super::token::run(&session, arguments).await,
+        Command::Quota(arguments) => super::quota::run(&session, arguments).await,
         Command::AuditLog(arguments) => super::audit_log::run(&session, arguments).await,
     }
 }
@@ -67,6 +68,7 @@ impl Command {
             Self::Shards(arguments) => &arguments.access,
             Self::Recover(arguments) => &arguments.access,
             Self::Token(arguments) => return arguments.access.token.as_deref(),
+            Self::Quota(arguments) => return arguments.access.token.as_deref(),
             Self::AuditLog(arguments) => &arguments.access,
         };
         access.token.as_deref()

@@ -84,6 +84,10 @@ calls! {
     revoke_token: admin(RevokeTokenRequest) -> RevokeTokenResponse;
     /// Tokens, without their secrets.
     list_tokens: admin(ListTokensRequest) -> ListTokensResponse;
+    /// Changes what a project may ask for.
+    set_quota: admin(SetQuotaRequest) -> SetQuotaResponse;
+    /// What projects may ask for.
+    list_quotas: admin(ListQuotasRequest) -> ListQuotasResponse;
     /// What administrators did.
     audit_log: admin(AuditLogRequest) -> AuditLogResponse;
     /// Empties a node, or takes that back.

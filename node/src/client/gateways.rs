@@ -4,6 +4,7 @@
 //! caller's business, because only the caller knows its request id and its patience.
 
 use super::{fault::Fault, gateway::GatewayAddress};
+use gateway::admission::{CLASS_HEADER, Class};
 use proto::reason::{Action, Reason};
 use std::{
     error::Error as _,
@@ -30,9 +31,10 @@ pub struct Gateways {
     doors: Vec<Door>,
     preferred: AtomicUsize,
     authorization: Option<MetadataValue<Ascii>>,
+    class: Option<&'static str>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Door {
     address: GatewayAddress,
     channel: Channel,
@@ -113,7 +115,19 @@ impl Gateways {
             doors: addresses.iter().map(door).collect::<Result<_, _>>()?,
             preferred: AtomicUsize::new(0),
             authorization,
+            class: None,
         })
+    }
+
+    /// The same gateways, for work that gives way to that of others.
+    #[must_use]
+    pub fn in_bulk(&self) -> Self {
+        Self {
+            doors: self.doors.clone(),
+            preferred: AtomicUsize::new(self.preferred.load(Ordering::Relaxed)),
+            authorization: self.authorization.clone(),
+            class: Some(Class::Bulk.as_str()),
+        }
     }
 
     /// The gateway that the next call tries first.
@@ -167,6 +181,10 @@ impl Gateways {
             request
                 .metadata_mut()
                 .insert("authorization", authorization.clone());
+        }
+        if let Some(class) = self.class {
+            let class = MetadataValue::from_static(class);
+            request.metadata_mut().insert(CLASS_HEADER, class);
         }
         request
     }

@@ -396,6 +396,20 @@ impl AdminService for Service {
         Err(Status::unimplemented("not part of these tests"))
     }
 
+    async fn set_quota(
+        &self,
+        _: Request<v1::SetQuotaRequest>,
+    ) -> Result<Response<v1::SetQuotaResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
+    async fn list_quotas(
+        &self,
+        _: Request<v1::ListQuotasRequest>,
+    ) -> Result<Response<v1::ListQuotasResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
     async fn audit_log(
         &self,
         _: Request<v1::AuditLogRequest>,

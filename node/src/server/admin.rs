@@ -7,6 +7,7 @@ mod nodes;
 mod operate;
 mod orders;
 pub mod positions;
+mod quotas;
 mod recover;
 mod safety;
 mod shards;
@@ -135,6 +136,23 @@ impl AdminService for Admin {
         answer.await.map(Response::new).map_err(to_status)
     }
 
+    async fn set_quota(
+        &self,
+        request: Request<v1::SetQuotaRequest>,
+    ) -> Result<Response<v1::SetQuotaResponse>, Status> {
+        let (caller, note) = (Caller::asking(&request), Note::beside(&request));
+        let answer = quotas::set(&self.global, &caller, &note, request.into_inner());
+        answer.await.map(Response::new).map_err(to_status)
+    }
+
+    async fn list_quotas(
+        &self,
+        _: Request<v1::ListQuotasRequest>,
+    ) -> Result<Response<v1::ListQuotasResponse>, Status> {
+        let quotas = quotas::list(&self.global.catalog());
+        Ok(Response::new(v1::ListQuotasResponse { quotas }))
+    }
+
     async fn revoke_token(
         &self,
         request: Request<v1::RevokeTokenRequest>,
@@ -223,6 +241,14 @@ impl Cluster for Admin {
             revision: placement.revision.0,
             shards: chosen.map(status).collect(),
         })
+    }
+
+    fn gateways(&self) -> usize {
+        let placement = self.region.placement();
+        let alive = self.alive(&placement);
+        let members = placement.members.values();
+        let count = members.filter(|member| member.gateway && alive.contains(&member.node));
+        count.count().max(1)
     }
 
     fn regions(&self) -> Vec<Region> {

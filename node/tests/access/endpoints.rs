@@ -29,6 +29,16 @@ fn definitions(project: &str) -> Vec<v1::DefinitionFile> {
     }]
 }
 
+fn quota_of(project: &str) -> v1::SetQuotaRequest {
+    v1::SetQuotaRequest {
+        quota: Some(v1::Quota {
+            project: project.into(),
+            lookups_per_second: Some(1_000_000),
+            ..Default::default()
+        }),
+    }
+}
+
 fn reader_of(project: &str) -> v1::CreateTokenRequest {
     v1::CreateTokenRequest {
         grants: vec![v1::Grant {
@@ -89,6 +99,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         "CreateToken" => reader_of(project).encode_to_vec(),
         // A token of the project is put in by the test.
         "RevokeToken" => Vec::new(),
+        "SetQuota" => quota_of(project).encode_to_vec(),
         "ListTokens" => return (Names::Nothing, Vec::new()),
         "Rollback" | "PlanRollback" => v1::RollbackRequest {
             revision: 1,
@@ -103,6 +114,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         | "Status"
         | "Shards"
         | "AuditLog"
+        | "ListQuotas"
         | "Check"
         | "ServerReflectionInfo" => Vec::new(),
         _ => panic!("this test has no request for {path}: give it one that names the project"),

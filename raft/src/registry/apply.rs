@@ -111,6 +111,7 @@ impl Registry {
             Request::RaiseFloors { floors } => Ok(self.raise_floors(&floors, at_millis)),
             Request::CreateToken { token } => self.create_token(token, at_millis),
             Request::RevokeToken { id } => self.revoke_token(id),
+            Request::SetQuota { project, quota } => self.set_quota(&project, quota),
             Request::UseJoinToken { id, by } => self.use_join_token(id, by, at_millis),
         };
         words

@@ -3,6 +3,7 @@
 //! A new revision's catalogue takes over what did not change from the one before.
 
 use super::{
+    quota::Quota,
     region::Founding,
     state::{Entity, Feature, Registry, Service, ServiceColumn, View, feature_id},
 };
@@ -33,6 +34,8 @@ pub struct CatalogProject {
     pub id: ProjectId,
     /// Its name.
     pub name: Name,
+    /// What it may ask for in a second.
+    pub quota: Quota,
     /// Entities by name.
     pub entities: BTreeMap<Name, EntityId>,
     /// Views by name, then version.
@@ -248,6 +251,7 @@ fn catalog_project(registry: &Registry, id: ProjectId, name: &Name) -> CatalogPr
     let mut project = CatalogProject {
         id,
         name: name.clone(),
+        quota: registry.quota(id),
         entities: BTreeMap::new(),
         views: BTreeMap::new(),
         services: BTreeMap::new(),

@@ -7,11 +7,13 @@ use super::{
     access::{JoinedNode, Security, Token},
     definition::DefinitionFile,
     plan::Plan,
+    quota::Quota,
     region::{Founding, RegionSettings, RegionState},
 };
 use crate::machine;
 use proto::{
     id::{NodeId, RegionId, Revision, TokenId, ViewId},
+    name::Name,
     reason::Refusal,
     time::EventTime,
 };
@@ -128,6 +130,13 @@ pub enum Request {
         /// The node.
         by: JoinedNode,
     },
+    /// Changes what a project may ask for in a second. Since version 3.
+    SetQuota {
+        /// Which.
+        project: Name,
+        /// What from now on; nothing named is no limit.
+        quota: Quota,
+    },
 }
 
 /// What came of a command.
@@ -153,5 +162,5 @@ pub enum RegistryOutcome {
 }
 
 impl machine::Command for RegistryCommand {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 }

@@ -93,13 +93,7 @@ impl StateMachine for Registry {
             &next.services,
             &mut changes,
         );
-        note_changes(
-            "token",
-            |id: &TokenId| id.0,
-            &self.access.tokens,
-            &next.access.tokens,
-            &mut changes,
-        );
+        self.rights_changes_to(next, &mut changes);
         self.history_changes_to(next, &mut changes);
         changes
     }
@@ -123,6 +117,7 @@ impl StateMachine for Registry {
                 authority: head.authority,
                 tokens: family(parts, "token", |id| Some(TokenId(id)))?,
             },
+            quotas: family(parts, "quota", |id| narrow(id).map(ProjectId))?,
             history: family::<u64, Arc<HistoryEntry>>(parts, "history", Some)?
                 .into_values()
                 .collect(),
@@ -131,6 +126,24 @@ impl StateMachine for Registry {
 }
 
 impl Registry {
+    /// Who may do what, and how much of it.
+    fn rights_changes_to(&self, next: &Self, changes: &mut PartChanges) {
+        note_changes(
+            "token",
+            |id: &TokenId| id.0,
+            &self.access.tokens,
+            &next.access.tokens,
+            changes,
+        );
+        note_changes(
+            "quota",
+            |id: &ProjectId| id.0.into(),
+            &self.quotas,
+            &next.quotas,
+            changes,
+        );
+    }
+
     fn history_changes_to(&self, next: &Self, changes: &mut PartChanges) {
         let oldest = next
             .history

@@ -9,6 +9,7 @@ use super::{
     definition::{Elsewhere, OrderBy},
     history::HistoryEntry,
     literal::Literal,
+    quota::Quota,
     reference::FeatureReference,
     region::{Founding, Region},
     span::{Horizon, Span},
@@ -56,6 +57,9 @@ pub struct Registry {
     pub services: BTreeMap<ServiceId, Arc<Service>>,
     /// Who may do what.
     pub access: Access,
+    /// How much of it in a second; projects without a quota have no limit.
+    #[serde(default)]
+    pub quotas: BTreeMap<ProjectId, Arc<Quota>>,
     /// The newest changes, oldest first.
     pub history: VecDeque<Arc<HistoryEntry>>,
 }

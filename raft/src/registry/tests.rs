@@ -3,6 +3,7 @@
 mod access;
 mod definitions;
 mod history;
+mod quota;
 mod replay;
 mod rules;
 mod schema;

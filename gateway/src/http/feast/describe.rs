@@ -8,6 +8,7 @@ use crate::{
         Requirement::{InProject, Open},
         Right::{Read, Write},
     },
+    admission::Load,
     http::operation::{About, Content, Fails, Operation, json_of, object, posting, reading, text},
 };
 use axum::routing::{MethodRouter, get, post};
@@ -61,7 +62,7 @@ fn at(
 ) -> Vec<Operation> {
     vec![
         taking(
-            posting(read, InProject(Read)),
+            posting(read, InProject(Read)).loading(Load::Lookup),
             post(get_online_features),
             ids[0],
             "Feast: features of entities, column by column",
@@ -71,7 +72,7 @@ fn at(
             ),
         ),
         taking(
-            posting(pushed, InProject(Write)),
+            posting(pushed, InProject(Write)).loading(Load::Write),
             post(push),
             ids[1],
             "Feast: rows of a push source, whose name is the view's",
@@ -81,7 +82,7 @@ fn at(
             ),
         ),
         taking(
-            posting(written, InProject(Write)),
+            posting(written, InProject(Write)).loading(Load::Write),
             post(write_to_online_store),
             ids[2],
             "Feast: rows of a feature view",

@@ -121,12 +121,12 @@ impl Edge<'_> {
         let routes =
             gateway::grpc::routes(gateway).add_service(AdminServiceServer::from_arc(admin));
         let router = gateway::http::router(gateway);
-        let guard = self.guard.clone();
+        let doors = (self.guard.clone(), Arc::clone(gateway.gate()));
         let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
         background.serve(async move {
             if let Err(error) = gateway::grpc::serve(
                 routes,
-                guard,
+                doors,
                 listen::connections(Box::new(grpc)),
                 stop_grpc,
             )

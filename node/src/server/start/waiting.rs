@@ -6,7 +6,12 @@ use crate::{
     components::Components,
     server::{edge::GatewayClock, listen},
 };
-use gateway::{Readiness, access::Guard};
+use gateway::{
+    Readiness,
+    access::Guard,
+    admission::{Gate, Refusals},
+    edge::Clock,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
@@ -35,8 +40,9 @@ impl Waiting {
         let http = gateway::http::serve(router, http, stopping());
         let grpc = listen::connections(Box::new(listening.grpc.clone()));
         let routes = gateway::grpc::waiting_routes(&readiness.subscribe());
-        let clock = Arc::new(GatewayClock(Arc::clone(&components.clock)));
-        let grpc = gateway::grpc::serve(routes, Guard::new(clock), grpc, stopping());
+        let clock: Arc<dyn Clock> = Arc::new(GatewayClock(Arc::clone(&components.clock)));
+        let gate = Gate::new(Arc::clone(&clock), Refusals::default());
+        let grpc = gateway::grpc::serve(routes, (Guard::new(clock), gate), grpc, stopping());
         let servers = [
             tokio::spawn(async move { drop(http.await) }),
             tokio::spawn(async move { drop(grpc.await) }),

@@ -1,0 +1,24 @@
+//! Admission: how many calls are worked on at once, which wait for their turn, and which are told at
+//! once to come back later.
+//!
+//! A call is counted from the moment its head is read until its answer is made, so the calls that wait
+//! in the runtime's own queue are among those inside. What tells that there are too many is how long a
+//! call waits in that queue, and not how long it takes: a lookup of 500 rows is slower than one of 5 and
+//! no sign of overload. Besides,
+//! each project has its quota. The cores ([`limit`], [`room`], [`quota`]) know neither clock nor task.
+
+mod answers;
+mod class;
+mod gate;
+mod layer;
+mod limit;
+mod metrics;
+pub mod quota;
+mod room;
+
+pub use crate::metrics::Refusals;
+pub(crate) use answers::AnswerBytes;
+pub use class::{CLASS_HEADER, Class, Load};
+pub use gate::{Fill, Gate, Permit};
+pub(crate) use layer::AdmissionLayer;
+pub(crate) use metrics::Rooms;
