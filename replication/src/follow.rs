@@ -129,7 +129,7 @@ impl Following {
     fn advance(&mut self, core: &mut Core, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         let mut through = self.committed.min(self.matched).min(core.durable());
         if core.planted.has(Bug::IndexBeforeCommit) {
-            through = core.log.end().position;
+            through = core.log.written();
         }
         core.commit(ctx, through, effects);
         self.close(core);

@@ -26,7 +26,9 @@ impl Primary {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Broken> {
         let now = ctx.now.monotonic;
-        if core.planted.has(Bug::NoEpochEntry) {
+        // The first entry of an incarnation stands also then: replicas tell by it whose their log is.
+        let goes_on = core.log.incarnation() == self.fence.incarnation;
+        if goes_on && core.planted.has(Bug::NoEpochEntry) {
             self.opened_at = Some(core.log.end().position);
             self.next_beat = now;
             self.ship_to_all(core, ctx, effects);
