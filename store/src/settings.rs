@@ -1,6 +1,8 @@
 //! Numbers of the store that a user may tune.
 
 use crate::segment::LogSettings;
+use proto::limits::REQUEST_ID_WINDOW;
+use std::time::Duration;
 
 /// Bytes of a group at most: what came during a sync; larger ones would make all wait.
 pub(crate) const GROUP_BYTES: usize = 1 << 20;
@@ -24,6 +26,9 @@ pub struct Settings {
     pub tail_bytes: u64,
     /// Log segments kept only because a holder needs them, past which holders are dropped.
     pub held_bytes: u64,
+    /// How far back, by the log's own clock, requests are remembered and their entries kept. A request that
+    /// is sent again later than this, and past a restart, is carried out twice.
+    pub remembered: Duration,
 }
 
 impl Default for Settings {
@@ -36,6 +41,7 @@ impl Default for Settings {
             index_memory_bytes: 4 << 30,
             tail_bytes: 64 << 20,
             held_bytes: 16 << 30,
+            remembered: REQUEST_ID_WINDOW,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The settings of one node: what its file may say, and the defaults.
 
 use super::units::{Size, Span};
-use proto::name::Name;
+use proto::{limits, name::Name};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -207,6 +207,10 @@ pub struct Store {
     /// With `durability = "replicated"`: how much may be written and not synced; beyond it writes
     /// wait for the disk.
     pub sync_bytes: Size,
+    /// How far back the log is kept for requests that are sent again. In no file: it is as long as they may be
+    /// sent, and only a test whose clients give up sooner may shorten it.
+    #[serde(skip)]
+    pub remembered: Span,
 }
 
 impl Default for Store {
@@ -219,6 +223,7 @@ impl Default for Store {
             durability: Durability::Fsync,
             sync_within: Span(Duration::from_millis(100)),
             sync_bytes: Size(16 << 20),
+            remembered: Span(limits::REQUEST_ID_WINDOW),
         }
     }
 }

@@ -83,7 +83,8 @@ impl Store {
         if has_cuts && !is_oldest() {
             return false;
         }
-        let remembers_requests = hint.span.largest_hlc >= window_start(self.largest_hlc());
+        let oldest = window_start(self.largest_hlc(), self.settings.remembered);
+        let remembers_requests = hint.span.largest_hlc >= oldest;
         let has_entries = hint.parts.iter().any(|part| part.entries > 0);
         let is_held = (remembers_requests && has_entries) || self.holders.lock().hold(&hint);
         !is_held

@@ -56,7 +56,7 @@ pub struct RecoveredShard {
     pub state: ShardState,
     /// The entries past the commit point, oldest first. They are pending again.
     pub tail: Vec<Bytes>,
-    /// Requests of the last [`proto::limits::REQUEST_ID_WINDOW`] by the log's clock, committed ones
+    /// Requests of the last [`crate::Settings::remembered`] by the log's clock, committed ones
     /// and those of the tail, by position.
     pub requests: Vec<RecentRequest>,
     /// What the snapshot brought along that the shard began from, if it began from one.

@@ -2,15 +2,15 @@
 
 use super::RecoveredShard;
 use crate::{error::OpenError, hint::HintEntry, state::RecentRequest, store::Store};
-use proto::{hlc::Hlc, id::ShardId, limits::REQUEST_ID_WINDOW, request::RequestId};
-use std::collections::BTreeMap;
+use proto::{hlc::Hlc, id::ShardId, request::RequestId};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Adds the committed requests within the window to what was recovered.
 pub(super) fn collect(
     store: &Store,
     shards: &mut BTreeMap<ShardId, RecoveredShard>,
 ) -> Result<(), OpenError> {
-    let oldest = window_start(store.largest_hlc());
+    let oldest = window_start(store.largest_hlc(), store.settings.remembered);
     for body in store.bodies.all().iter().filter(|body| !body.is_base) {
         let (hint, content) = {
             let facts = body.facts.lock();
@@ -45,8 +45,8 @@ pub(super) fn collect(
 }
 
 /// The oldest stamp whose request is still remembered when the log has come to `newest`.
-pub(crate) fn window_start(newest: Hlc) -> Hlc {
-    let window = u64::try_from(REQUEST_ID_WINDOW.as_millis()).expect("ten minutes fit");
+pub(crate) fn window_start(newest: Hlc, window: Duration) -> Hlc {
+    let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     Hlc::from_millis(newest.millis().saturating_sub(window))
 }
 

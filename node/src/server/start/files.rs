@@ -64,6 +64,7 @@ fn store_settings(settings: &NodeSettings) -> store::Settings {
         segment_bytes: settings.store.segment_bytes.0,
         max_bytes: settings.store.max_bytes.0,
         index_memory_bytes: settings.store.index_memory.0,
+        remembered: settings.store.remembered.0,
         ..usual
     }
 }
