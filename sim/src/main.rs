@@ -55,6 +55,9 @@ struct RegionArguments {
     /// What "durable" means, if not what the seed says: every fifth counts memory.
     #[arg(long)]
     durability: Option<Durable>,
+    /// The one scene of faults to play again and again, if not all kinds, or a play.
+    #[arg(long)]
+    scene: Option<region::SceneName>,
     /// Only prints what is done to the region, and runs nothing.
     #[arg(long)]
     show: bool,
@@ -151,8 +154,12 @@ fn run_one_node(seed: u64, seconds: u64, keep: Option<&Path>) -> Result<()> {
 fn run_regions(arguments: &RegionArguments) -> Result<()> {
     if arguments.show {
         for seed in arguments.seed..arguments.seed + arguments.seeds {
-            let plan = region::Plan::of(seed);
-            println!("seed {seed}, {} copies\n{}", plan.copies(), plan.drawn());
+            let plan = plan(seed, arguments);
+            let (copies, log) = (plan.copies(), plan.log());
+            println!(
+                "seed {seed}, {copies} copies, {log:?} log\n{}",
+                plan.drawn()
+            );
         }
         return Ok(());
     }
@@ -187,8 +194,11 @@ fn find(rule: Rule, arguments: &RegionArguments) -> Result<()> {
     bail!("{rule:?} is not found in {} seeds", arguments.seeds);
 }
 
-fn run_seed(seed: u64, arguments: &RegionArguments) -> Result<Result<Outcome, RunError>> {
-    let mut plan = region::Plan::of(seed);
+fn plan(seed: u64, arguments: &RegionArguments) -> region::Plan {
+    let usual = || region::Plan::of(seed);
+    let mut plan = arguments
+        .scene
+        .map_or_else(usual, |scene| region::Plan::playing(seed, scene));
     plan.planted = arguments.planted.map(Rule::planted);
     if let Some(durability) = arguments.durability {
         plan.durability = durability.into();
@@ -196,6 +206,11 @@ fn run_seed(seed: u64, arguments: &RegionArguments) -> Result<Result<Outcome, Ru
     if let Some(seconds) = arguments.seconds {
         plan.load = Duration::from_secs(seconds);
     }
+    plan
+}
+
+fn run_seed(seed: u64, arguments: &RegionArguments) -> Result<Result<Outcome, RunError>> {
+    let plan = plan(seed, arguments);
     let (outcome, lines) = region::run_with_journal(&plan);
     let is_clean = outcome
         .as_ref()

@@ -11,7 +11,9 @@ mod clients;
 mod disks;
 mod faults;
 mod operator;
+mod plays;
 pub mod rare;
+mod stage;
 mod told;
 mod traps;
 
@@ -32,9 +34,12 @@ use crate::{
     },
 };
 use ::node::settings::Durability;
-pub use faults::Drawn;
 use faults::NODES;
+pub use faults::{Drawn, NoScene, SceneName};
+use plays::Play;
+use proto::limits::REQUEST_ID_WINDOW;
 use replication::planted::{Bug, Planted};
+use stage::Stage;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use traps::Traps;
 
@@ -59,6 +64,8 @@ pub struct Plan {
     pub load: Duration,
     /// What "durable" means in the region.
     pub durability: Durability,
+    /// The one scene or play that is played, if it is not scenes of all kinds.
+    pub scene: Option<SceneName>,
     /// The rule that is taken out, if one is.
     pub planted: Option<PlantedBug>,
 }
@@ -76,7 +83,21 @@ impl Plan {
             } else {
                 Durability::Fsync
             },
+            scene: None,
             planted: None,
+        }
+    }
+
+    /// The run of a seed in which one scene is played again and again, or a play. Plays go straight to
+    /// their point, so theirs are shorter.
+    #[must_use]
+    pub fn playing(seed: u64, scene: SceneName) -> Self {
+        let usual = Self::of(seed);
+        Self {
+            scene: Some(scene),
+            durability: Durability::Fsync,
+            load: scene.play().map_or(usual.load, |_| PLAYS_LAST),
+            ..usual
         }
     }
 
@@ -84,10 +105,23 @@ impl Plan {
     /// need every node.
     #[must_use]
     pub fn copies(&self) -> u8 {
-        if Random::of_purpose(self.seed, "copies").percent(50) {
+        if let Some(play) = self.play() {
+            play.copies
+        } else if Random::of_purpose(self.seed, "copies").percent(50) {
             2
         } else {
             3
+        }
+    }
+
+    /// How far back nodes keep their log: in a third of the usual runs not long.
+    #[must_use]
+    pub fn log(&self) -> LogKept {
+        let is_short = || Random::of_purpose(self.seed, "how long the log is kept").percent(33);
+        match self.play() {
+            Some(play) => play.log,
+            None if is_short() => LogKept::Short,
+            None => LogKept::Usual,
         }
     }
 
@@ -95,9 +129,13 @@ impl Plan {
     #[must_use]
     pub fn drawn(&self) -> Drawn {
         match self.durability {
-            Durability::Fsync => faults::draw(self.seed, &self.times()),
+            Durability::Fsync => faults::draw(self.seed, &self.times(), self.scene),
             Durability::Replicated => apart::draw(self.seed, &self.times()),
         }
+    }
+
+    fn play(&self) -> Option<Play> {
+        self.scene.and_then(SceneName::play)
     }
 
     const fn planted(&self) -> Planted {
@@ -117,13 +155,40 @@ impl Plan {
     }
 }
 
+/// How far back nodes keep their log for requests that are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogKept {
+    /// As in production, longer than a run: a new disk is filled from it.
+    Usual,
+    /// So short that a new disk takes a snapshot, and still longer than any client tries.
+    Short,
+}
+
+impl LogKept {
+    const fn remembered(self) -> Duration {
+        match self {
+            Self::Usual => REQUEST_ID_WINDOW,
+            Self::Short => REMEMBERED_SHORTLY,
+        }
+    }
+}
+
 /// Nothing goes wrong before: the nodes found and join.
 const FORMED_WITHIN: Duration = Duration::from_secs(10);
+/// How long clients load a region in which a play is played.
+const PLAYS_LAST: Duration = Duration::from_secs(26);
+/// Beyond a client's attempts, with jumps of the clocks that stamp the log.
+const REMEMBERED_SHORTLY: Duration = Duration::from_secs(10);
 /// The last crashes come this long after the load: answers that were still on their way are there.
 const LAST_CRASHES_AFTER: Duration = Duration::from_secs(1);
 const LAST_CRASHES_LAST: Duration = Duration::from_millis(700);
 /// A client waits at most this many microseconds between two operations.
 const PAUSE_MICROS: u64 = 60_000;
+
+/// The names of all plays: [`SceneName`] reads them.
+pub fn plays() -> impl Iterator<Item = &'static str> {
+    plays::PLAYS.iter().map(|play| play.name)
+}
 
 /// Runs a plan as a run of its own.
 pub fn run(plan: &Plan) -> Result<Outcome, RunError> {
@@ -143,7 +208,13 @@ fn in_world(plan: &Plan, journal: &Journal) -> Result<Outcome, RunError> {
     let trace = Trace::default();
     let mut world = World::new(&world::Settings::of(seed, region.limit()), trace.clone());
     region.add_nodes(&mut world);
-    region.add_clients(&mut world, journal);
+    let stage = Stage::new(
+        region.machines.clone(),
+        journal.clone(),
+        region.loss(Loss::Store),
+        Rc::clone(&region.rare),
+    );
+    region.add_clients(&mut world, journal, &stage);
     let schedule = region.drawn.schedule.clone();
     let sprung = Rc::<RefCell<usize>>::default();
     let mut traps = Traps::new(
@@ -156,7 +227,8 @@ fn in_world(plan: &Plan, journal: &Journal) -> Result<Outcome, RunError> {
         let due = due
             .into_iter()
             .filter(|fault| region.may_suffer(*fault, now));
-        due.chain(traps.react(now)).collect()
+        let caught = traps.react(now);
+        due.chain(caught).chain(stage.take_orders()).collect()
     };
     let ran = world.run_where(&schedule, decide, |fault| region.suffer(fault));
     let ended = Micros(u64::try_from(world.elapsed().as_micros()).unwrap_or(u64::MAX));
@@ -218,20 +290,21 @@ impl Region {
             let mut parts = components(self.plan.seed, &host, &self.clocks[place], storage);
             parts.planted = self.plan.planted();
             let machine = machine.clone();
-            let durability = self.plan.durability;
+            let kept = (self.plan.durability, self.plan.log().remembered());
             world.host(&host, move || {
                 // Whoever comes back with an empty disk joins the others, the first node too.
                 let founds = place == 0 && !machine.has_lost_all();
                 let founding = founds.then(|| region_founding(copies));
-                let settings = region_node(place, NODES, durability);
+                let settings = region_node(place, NODES, kept);
                 run_in_region(machine.clone(), settings, founding, parts.clone())
             });
         }
     }
 
-    fn add_clients(&self, world: &mut World, journal: &Journal) {
+    fn add_clients(&self, world: &mut World, journal: &Journal, stage: &Stage) {
         let seed = self.plan.seed;
         let shared = || self.shared.clone();
+        let play = self.plan.play();
         for place in 0..NODES {
             let rests = self.drawn.rests.iter();
             let rests = rests.filter(|rest| rest.client == place);
@@ -239,9 +312,15 @@ impl Region {
                 until: self.times.faults.end,
                 rests: rests.map(|rest| rest.span.clone()).collect(),
                 pause_micros: PAUSE_MICROS,
+                stage: play.map(|_| stage.clone()),
             };
             let loading = clients::load(seed, place, working, shared());
             world.client(&format!("client-{}", place + 1), loading);
+        }
+        if let Some(play) = play {
+            let during = self.times.faults.clone();
+            let directing = stage::direct(stage.clone(), play.act, seed, during);
+            world.client("director", directing);
         }
         let watching = clients::watch(seed, self.watch_times(), shared());
         world.client("watcher", watching);
@@ -258,11 +337,11 @@ impl Region {
             world.client("budget", watching);
         }
         if let Some(lost) = self.drawn.lost_disk {
-            let loss = match (lost.only_store, self.plan.planted) {
-                (_, Some(PlantedBug::WipedDiskKeepsStoreId)) => Loss::StoreButNotItsId,
-                (true, _) => Loss::Store,
-                (false, _) => Loss::Everything,
-            };
+            let loss = self.loss(if lost.only_store {
+                Loss::Store
+            } else {
+                Loss::Everything
+            });
             let losing = operator::lose_disk(operator::Losing {
                 lost,
                 loss,
@@ -271,6 +350,14 @@ impl Region {
                 rare: Rc::clone(&self.rare),
             });
             world.client("disks", losing);
+        }
+    }
+
+    /// What a lost disk takes: by the rules, or by the planted bug.
+    fn loss(&self, by_the_rules: Loss) -> Loss {
+        match self.plan.planted {
+            Some(PlantedBug::WipedDiskKeepsStoreId) => Loss::StoreButNotItsId,
+            Some(PlantedBug::Replication(_)) | None => by_the_rules,
         }
     }
 
@@ -311,6 +398,8 @@ impl Region {
             | Fault::Repair(..)
             | Fault::PartitionOneWay(..)
             | Fault::RepairOneWay(..)
+            | Fault::Slow(..)
+            | Fault::Fast(..)
             | Fault::Pause(_)
             | Fault::Resume(_) => {}
         }

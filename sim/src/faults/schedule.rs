@@ -35,6 +35,10 @@ pub enum Fault {
     Pause(Host),
     /// It goes on.
     Resume(Host),
+    /// Messages between the two travel for these milliseconds.
+    Slow(Host, Host, i64),
+    /// They travel as fast as others again.
+    Fast(Host, Host),
     /// Its wall clock is off by these milliseconds from now on.
     SetClock(Host, i64),
 }
@@ -91,6 +95,8 @@ impl fmt::Display for Fault {
             Self::RepairOneWay(from, to) => write!(f, "repair-one-way {from} {to}"),
             Self::Pause(host) => write!(f, "pause {host}"),
             Self::Resume(host) => write!(f, "resume {host}"),
+            Self::Slow(one, other, millis) => write!(f, "slow {one} {other} {millis}"),
+            Self::Fast(one, other) => write!(f, "fast {one} {other}"),
             Self::SetClock(host, millis) => write!(f, "set-clock {host} {millis}"),
         }
     }
@@ -121,7 +127,8 @@ impl fmt::Display for Schedule {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no fault; write seconds, then crash, restart, lose-disk, lose-store, pause or resume and a host, \
-     or partition or repair (-one-way) and two, or set-clock, a host and milliseconds"
+     or partition or repair (-one-way) or fast and two, or slow, two and milliseconds, or set-clock, a host \
+     and milliseconds"
 )]
 pub struct ParseError(String);
 
@@ -145,6 +152,9 @@ fn parse(line: &str) -> Option<Event> {
     let fault = match &numbers?[..] {
         [host] => of_host(verb, as_host(*host)?)?,
         [host, millis] if verb == "set-clock" => Fault::SetClock(as_host(*host)?, *millis),
+        [one, other, millis] if verb == "slow" && *millis >= 0 => {
+            Fault::Slow(as_host(*one)?, as_host(*other)?, *millis)
+        }
         [one, other] => of_link(verb, as_host(*one)?, as_host(*other)?)?,
         _ => return None,
     };
@@ -173,6 +183,7 @@ fn of_link(verb: &str, one: Host, other: Host) -> Option<Fault> {
         "repair" => Fault::Repair(one, other),
         "partition-one-way" => Fault::PartitionOneWay(one, other),
         "repair-one-way" => Fault::RepairOneWay(one, other),
+        "fast" => Fault::Fast(one, other),
         _ => return None,
     })
 }
@@ -191,6 +202,8 @@ mod tests {
                         4.500000 repair-one-way 2 0\n\
                         5.000000 lose-store 1\n\
                         6.000000 set-clock 0 -2500\n\
+                        7.000000 slow 0 2 300\n\
+                        8.000000 fast 0 2\n\
                         9.000000 repair 0 2\n";
 
     #[test]
@@ -206,6 +219,8 @@ mod tests {
             "1.000000 crash -1",
             "1.000000 set-clock 1",
             "1.000000 partition-one-way 1",
+            "1.000000 slow 0 1",
+            "1.000000 slow 0 1 -5",
         ] {
             assert!(wrong.parse::<Schedule>().is_err(), "{wrong}");
         }

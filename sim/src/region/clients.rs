@@ -1,7 +1,7 @@
 //! The clients of a run: those that load the region, and the one that looks every row up through
 //! every gateway whenever something went wrong.
 
-use super::faults::NODES;
+use super::{faults::NODES, stage::Stage};
 use crate::{
     client::Caller,
     history::{RecordError, Recorder},
@@ -49,7 +49,7 @@ pub fn address(place: usize) -> String {
 }
 
 /// When a client works.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Working {
     /// Until when.
     pub until: Duration,
@@ -57,6 +57,8 @@ pub struct Working {
     pub rests: Vec<Range<Duration>>,
     /// How many microseconds it waits between two operations, at most.
     pub pause_micros: u64,
+    /// Who else may have it rest.
+    pub stage: Option<Stage>,
 }
 
 /// Loads the region, mostly by way of the gateway of node `own`. What is open when the client begins
@@ -74,12 +76,24 @@ pub async fn load(
     let mut random = Random::of_purpose(seed, &format!("ways of client {number}"));
     let end = working.until..working.until;
     for rest in working.rests.into_iter().chain([end]) {
-        let work = work(
-            &mut caller,
-            &mut generator,
-            &mut random,
-            working.pause_micros,
-        );
+        let work = async {
+            loop {
+                let work = work(
+                    &mut caller,
+                    &mut generator,
+                    &mut random,
+                    working.pause_micros,
+                );
+                let Some(stage) = &working.stage else {
+                    return work.await;
+                };
+                tokio::select! {
+                    failed = work => return failed,
+                    () = stage.asks_for_rest(own) => {}
+                }
+                stage.lets_work(own).await;
+            }
+        };
         if let Ok(failed) = timeout_at(start + rest.start, work).await {
             return Err(failed.into());
         }

@@ -10,13 +10,15 @@ mod scene;
 mod scenes;
 mod storm;
 
+use super::plays::{PLAYS, Play};
 use crate::{
     faults::{Fault, Host, PowerLoss, Schedule},
     random::Random,
 };
 use scene::Scene;
+pub use scene::{drawn, hosts};
 use scenes::SCENES;
-use std::{fmt, ops::Range, time::Duration};
+use std::{fmt, ops::Range, str::FromStr, time::Duration};
 
 /// Nodes of the region; clients come behind them.
 pub const NODES: usize = 3;
@@ -34,6 +36,45 @@ pub struct LostDisk {
     pub only_store: bool,
     /// Whether the host is back before anyone takes it for lost.
     pub is_exchanged: bool,
+}
+
+/// The name of a scene or a play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SceneName(&'static str);
+
+/// There is no such scene.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no scene {0:?}; there are {known}", known = known())]
+pub struct NoScene(String);
+
+fn known() -> String {
+    let mut names: Vec<&str> = names().collect();
+    names.dedup();
+    names.join(", ")
+}
+
+/// Scenes that may be played by themselves, and plays.
+fn names() -> impl Iterator<Item = &'static str> {
+    let scenes = SCENES.iter().map(|(name, _)| *name);
+    let plays = PLAYS.iter().map(|play| play.name);
+    scenes.chain(plays)
+}
+
+impl SceneName {
+    /// The play, if it names one.
+    #[must_use]
+    pub fn play(self) -> Option<Play> {
+        PLAYS.into_iter().find(|play| play.name == self.0)
+    }
+}
+
+impl FromStr for SceneName {
+    type Err = NoScene;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = names().find(|name| *name == text);
+        found.map(Self).ok_or_else(|| NoScene(text.to_owned()))
+    }
 }
 
 /// A client that does nothing for a while. What it had open at the beginning stays open.
@@ -111,13 +152,19 @@ const DISK_PERCENT: u64 = 60;
 /// Seeds of a hundred that are one storm from the beginning to the end.
 const STORM_PERCENT: u64 = 20;
 
-/// Draws what happens to the region of `seed`.
+/// Draws what happens to the region of `seed`: scenes of all kinds, or of one. A play is not drawn.
 #[must_use]
-pub fn draw(seed: u64, times: &Times) -> Drawn {
+pub fn draw(seed: u64, times: &Times, only: Option<SceneName>) -> Drawn {
     let mut random = Random::of_purpose(seed, "faults of a region");
-    let mut all = scenes_of(&mut random, &times.faults);
+    let mut all = match only {
+        None => scenes_of(&mut random, &times.faults),
+        Some(name) if name.play().is_some() => Scene::at(times.faults.start),
+        Some(SceneName(name)) => one_scene(&mut random, &times.faults, name),
+    };
     last_crashes(&mut random, times, &mut all);
-    clocks(&mut random, times, &mut all);
+    if only.and_then(SceneName::play).is_none() {
+        clocks(&mut random, times, &mut all);
+    }
     let schedule = Schedule::of(all.events);
     let power_losses = PowerLoss::draw(&mut random, &schedule);
     Drawn {
@@ -144,7 +191,7 @@ fn scenes_of(random: &mut Random, during: &Range<Duration>) -> Scene {
             scenes::disk(random, &mut scene);
         } else {
             let place = random.below(SCENES.len() as u64) as usize;
-            SCENES[place](random, &mut scene);
+            SCENES[place].1(random, &mut scene);
         }
         if scene.now > during.end {
             return all;
@@ -152,6 +199,21 @@ fn scenes_of(random: &mut Random, during: &Range<Duration>) -> Scene {
         all.follow(scene);
     }
     all
+}
+
+/// The same scene, again and again.
+fn one_scene(random: &mut Random, during: &Range<Duration>, name: &str) -> Scene {
+    let mut all = Scene::at(during.start);
+    let plays = SCENES.iter().find(|(known, _)| *known == name);
+    let (_, play) = plays.expect("a name is that of a scene");
+    loop {
+        let mut scene = Scene::at(all.now);
+        play(random, &mut scene);
+        if scene.now > during.end {
+            return all;
+        }
+        all.follow(scene);
+    }
 }
 
 /// When the load is over, all hosts crash, or one.
@@ -209,6 +271,7 @@ pub(super) mod tests {
                 Fault::Repair(one, other) => cut.remove(&(one.0, other.0, false)),
                 Fault::PartitionOneWay(from, to) => cut.insert(one_way(from, to)),
                 Fault::RepairOneWay(from, to) => cut.remove(&one_way(from, to)),
+                Fault::Slow(..) | Fault::Fast(..) => panic!("{event} is no scene's"),
                 Fault::SetClock(host, millis) => {
                     clocks.insert(host, millis);
                     true
@@ -234,7 +297,7 @@ pub(super) mod tests {
     fn schedules_end_healed_and_hold_every_fault() {
         let mut kinds = BTreeMap::<String, usize>::new();
         for seed in 0..100 {
-            let drawn = draw(seed, &times());
+            let drawn = draw(seed, &times(), None);
             play(&drawn);
             for event in drawn.schedule.events() {
                 let text = event.fault.to_string();
@@ -259,8 +322,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn each_scene_can_be_played_by_itself_and_ends_healed() {
+        for (name, _) in SCENES {
+            let only = name.parse::<SceneName>().unwrap();
+            assert!(only.play().is_none(), "{name} is a play too");
+            for seed in 0..20 {
+                let drawn = draw(seed, &times(), Some(only));
+                play(&drawn);
+                let faults = drawn.schedule.events().iter();
+                let faults = faults.filter(|event| !matches!(event.fault, Fault::SetClock(..)));
+                assert!(faults.count() > 6, "{name}: {drawn}");
+            }
+        }
+        let none = "no-such-thing".parse::<SceneName>().unwrap_err();
+        assert!(none.to_string().contains("tail-without-writers"), "{none}");
+    }
+
+    #[test]
     fn a_seed_gives_one_schedule() {
-        assert_eq!(draw(1, &times()), draw(1, &times()));
-        assert_ne!(draw(1, &times()), draw(2, &times()));
+        assert_eq!(draw(1, &times(), None), draw(1, &times(), None));
+        assert_ne!(draw(1, &times(), None), draw(2, &times(), None));
     }
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     client::Wrote,
+    faults::Host,
     session::{self, PROBE, Shared},
     workload::{Generator, Operation, Settings},
     world::{Journal, Line, Loss, Machine, node},
@@ -240,6 +241,28 @@ async fn others_agree(host: usize) -> bool {
     }
     let is_other = |leader: &str| others(host).any(|place| node::name(place) == leader);
     known.len() == NODES - 1 && known[0] == known[1] && is_other(&known[0].0)
+}
+
+/// Who leads the region's group, once one of these nodes does.
+pub async fn leader_among(hosts: impl Iterator<Item = Host> + Clone) -> Host {
+    loop {
+        for asked in hosts.clone() {
+            let Ok(status) = status(asked.0).await else {
+                continue;
+            };
+            let mut groups = status.groups.into_iter();
+            let region = groups.find(|group| group.group.starts_with("region"));
+            let leads = |host: &Host| {
+                region
+                    .as_ref()
+                    .is_some_and(|group| group.leader == node::name(host.0))
+            };
+            if let Some(leader) = hosts.clone().find(leads) {
+                return leader;
+            }
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn status(place: usize) -> Result<StatusResponse, Box<dyn Error>> {

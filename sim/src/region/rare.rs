@@ -104,8 +104,7 @@ pub const ALL: [&str; 24] = [
     HEDGE,
 ];
 
-/// Those that a usual run of the tests may miss. Of snapshots there are none: for ten minutes the log
-/// holds all that a new disk needs, as it holds the requests that may be sent again.
+/// Those that the usual seeds of the tests may miss: they need luck.
 pub const RAREST: [&str; 6] = [
     JOINER_WIPED,
     TRAP,
@@ -114,6 +113,9 @@ pub const RAREST: [&str; 6] = [
     SNAPSHOT,
     REFILLED,
 ];
+
+/// Those of them that plays come into by their nature.
+pub const PLAYED: [&str; 4] = [CLOSE_ACROSS, EMPTIED, SNAPSHOT, REFILLED];
 
 /// What a node logs of each configuration of a shard.
 pub const CONFIGURED: &str = "a shard is configured";
@@ -163,6 +165,8 @@ impl Rare {
                 | Fault::Resume(_)
                 | Fault::Repair(..)
                 | Fault::RepairOneWay(..)
+                | Fault::Slow(..)
+                | Fault::Fast(..)
                 | Fault::SetClock(..) => continue,
             };
             rare.add(state, 1);

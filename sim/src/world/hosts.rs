@@ -72,6 +72,7 @@ pub struct World {
     names: Vec<String>,
     hosts: usize,
     links: Links,
+    latency: Range<Duration>,
 }
 
 impl World {
@@ -104,6 +105,7 @@ impl World {
             names: Vec::new(),
             hosts: 0,
             links: Links::default(),
+            latency: settings.latency.clone(),
         }
     }
 
@@ -188,6 +190,17 @@ impl World {
             | Fault::Repair(..)
             | Fault::PartitionOneWay(..)
             | Fault::RepairOneWay(..) => {}
+            Fault::Slow(one, other, millis) => {
+                let (one, other) = (&self.names[one.0][..], &self.names[other.0][..]);
+                let latency = Duration::from_millis(millis.unsigned_abs());
+                self.sim.set_link_latency(one, other, latency);
+            }
+            Fault::Fast(one, other) => {
+                let (one, other) = (&self.names[one.0][..], &self.names[other.0][..]);
+                self.sim.set_link_latency(one, other, self.latency.start);
+                let most = self.latency.end;
+                self.sim.set_link_max_message_latency(one, other, most);
+            }
             // Clocks belong to the hosts' components, as disks do.
             Fault::SetClock(..) => {}
         }

@@ -61,6 +61,8 @@ impl Links {
             | Fault::Restart(_)
             | Fault::LoseDisk(_)
             | Fault::LoseStore(_)
+            | Fault::Slow(..)
+            | Fault::Fast(..)
             | Fault::SetClock(..) => return Vec::new(),
         }
         let pairs = (0..hosts).flat_map(|one| (one + 1..hosts).map(move |other| (one, other)));

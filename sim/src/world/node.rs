@@ -6,12 +6,12 @@ use node::{
     server::{self, Running, StartError, single},
     settings::{Advertise, ClusterSettings, Durability, NodeSettings},
 };
-use std::{future::pending, path::Path};
+use std::{future::pending, path::Path, time::Duration};
 
 /// Where a node listens for gRPC.
 pub const GRPC_PORT: u16 = 6570;
 /// Shards of a simulated cluster: few, so that each of them sees enough.
-const SHARDS: u16 = 8;
+pub const SHARDS: u16 = 8;
 /// Far below what production takes, so that a run fills several: entries of the load are small.
 const SEGMENT_BYTES: u64 = 64 << 10;
 
@@ -40,11 +40,16 @@ pub fn name(place: usize) -> String {
 }
 
 /// The settings of a region's node number `place` of `nodes`, each in a zone of its own. Every node
-/// is a gateway and may vote.
+/// is a gateway and may vote. What `remembered` does not cover may leave its log.
 #[must_use]
-pub fn region_node(place: usize, nodes: usize, durability: Durability) -> NodeSettings {
+pub fn region_node(
+    place: usize,
+    nodes: usize,
+    (durability, remembered): (Durability, Duration),
+) -> NodeSettings {
     let (mut node, _) = single_node();
     node.store.durability = durability;
+    node.store.remembered.0 = remembered;
     let name = name(place);
     let others = (0..nodes).filter(|other| *other != place);
     let at = |offset: u16| Some(format!("{name}:{}", GRPC_PORT + offset));

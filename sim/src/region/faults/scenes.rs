@@ -22,25 +22,32 @@ const NOTICED: Range<u64> = 1_300_000..3_000_000;
 /// From being taken for lost to broken connections, about.
 const FROZEN: Range<u64> = 1_000_000..1_700_000;
 /// An absence that outlasts an election, should the host have led the group too.
-const REPLACED: Range<u64> = 3_500_000..5_000_000;
+const REPLACED: Range<u64> = 4_500_000..6_000_000;
 /// Peace in which all shards get in sync again.
 const IN_SYNC: Range<u64> = 6_000_000..8_000_000;
 
+/// A scene of the pool, with its name.
+pub type Named = (&'static str, fn(&mut Random, &mut Scene));
+
 /// Those that happen at any time. Some stand twice: they need luck besides.
-pub const SCENES: [fn(&mut Random, &mut Scene); 13] = [
-    power_flickers,
-    power_flickers,
-    cut_off_as_it_grows,
-    gone_while_another_joins,
-    cut_off_after_a_change,
-    cut_off_after_a_change,
-    tail_without_writers,
-    tail_without_writers,
-    cut_then_crash,
-    frozen_while_replaced,
-    away_and_back_while_another_goes,
-    all_crash,
-    short_storm,
+pub const SCENES: [Named; 14] = [
+    ("power-flickers", power_flickers),
+    ("power-flickers", power_flickers),
+    ("cut-off-as-it-grows", cut_off_as_it_grows),
+    ("gone-while-another-joins", gone_while_another_joins),
+    ("cut-off-after-a-change", cut_off_after_a_change),
+    ("cut-off-after-a-change", cut_off_after_a_change),
+    ("promises-of-another-epoch", promises_of_another_epoch),
+    ("tail-without-writers", tail_without_writers),
+    ("tail-without-writers", tail_without_writers),
+    ("cut-then-crash", cut_then_crash),
+    ("frozen-while-replaced", frozen_while_replaced),
+    (
+        "away-and-back-while-another-goes",
+        away_and_back_while_another_goes,
+    ),
+    ("all-crash", all_crash),
+    ("short-storm", short_storm),
 ];
 
 /// Hosts lose their power and are back before anyone makes up for them: whoever led a shard has sent
@@ -103,6 +110,32 @@ fn cut_off_after_a_change(random: &mut Random, scene: &mut Scene) {
     let cut = cut..away.end + drawn(random, REPLACED);
     scene.take_away(Absence::Isolation, leader, &cut);
     scene.rest(leader.0, cut.start..cut.end);
+    scene.now = cut.end;
+}
+
+/// A set grows while a third host stands still for a moment, so that what that one promised in the
+/// epoch before arrives in the new one; then it hears nothing of the primary any more, takes over with
+/// a clock that is behind, and stamps what no real promise forbids (rule 4).
+fn promises_of_another_epoch(random: &mut Random, scene: &mut Scene) {
+    scene.peace(random, 2_000_000..4_000_000);
+    let [joiner, late, leader] = hosts(random);
+    let away = scene.now..scene.now + drawn(random, 2_000_000..4_000_000);
+    scene.take_away(Absence::Crash, joiner, &away);
+    let pause = away.end + drawn(random, 50_000..500_000);
+    let pause = pause..pause + drawn(random, 400_000..900_000);
+    scene.take_away(Absence::Pause, late, &pause);
+    let cut = pause.end + drawn(random, 20_000..400_000);
+    let cut = cut..cut + drawn(random, 2_500_000..4_500_000);
+    let end = Fault::Repair(late, leader);
+    scene.during(&cut, Fault::Partition(late, leader), end);
+    scene.add(away.start, Fault::SetClock(late, -2_400));
+    scene.add(cut.end, Fault::SetClock(late, 0));
+    for client in 0..NODES {
+        scene.rest(
+            client,
+            pause.start..cut.start + Duration::from_millis(1_300),
+        );
+    }
     scene.now = cut.end;
 }
 
