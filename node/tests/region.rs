@@ -6,6 +6,7 @@ mod region {
     mod cluster;
     mod losses;
     mod memory;
+    mod observers;
     mod reads;
     mod writes;
 
