@@ -4,6 +4,7 @@
 
 mod region {
     mod cluster;
+    mod full_disk;
     mod losses;
     mod memory;
     mod observers;
