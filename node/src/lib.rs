@@ -16,5 +16,6 @@ pub mod client;
 pub mod cli;
 pub mod demo;
 pub mod export;
+pub mod import;
 pub mod load;
 pub mod objects;

@@ -4,8 +4,10 @@
 
 mod region {
     mod cluster;
+    mod full_disk;
     mod losses;
     mod memory;
+    mod observers;
     mod reads;
     mod writes;
 

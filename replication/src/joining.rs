@@ -14,21 +14,25 @@ use crate::{
     event::Event,
     follow::Following,
     message::{Append, Body},
+    replica::RoleName,
 };
 use proto::id::{BootId, Position};
 
 #[derive(Debug)]
 pub(crate) struct Joining {
     pub(crate) following: Following,
+    /// Joining, or observing.
+    pub(crate) name: RoleName,
     /// Its log is of an earlier incarnation, or damaged: it may not even be compared.
     pub(crate) unusable: bool,
 }
 
 impl Joining {
-    pub(crate) fn new(core: &Core, following: Following) -> Self {
+    pub(crate) fn new(core: &Core, following: Following, name: RoleName) -> Self {
         let unusable = is_unusable(core);
         Self {
             following,
+            name,
             unusable,
         }
     }

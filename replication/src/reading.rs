@@ -66,7 +66,7 @@ impl Replica {
     fn has_part(&self) -> bool {
         match self.role() {
             RoleName::Primary | RoleName::Backup => true,
-            RoleName::Joining => self.core.closes.is_ever_complete(),
+            RoleName::Joining | RoleName::Observer => self.core.closes.is_ever_complete(),
             // A primary that restarted is named still, and holds what it held.
             RoleName::Idle => {
                 let known = self.core.configuration.as_ref();

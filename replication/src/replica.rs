@@ -55,8 +55,10 @@ pub enum RoleName {
     Primary,
     /// It follows, in sync.
     Backup,
-    /// It follows, to get in sync or for lookups only.
+    /// It follows, to get in sync.
     Joining,
+    /// It follows for lookups only: no commit waits for it, and it never leads.
+    Observer,
     /// It has no part.
     Idle,
     /// An invariant broke; it does nothing any more.
@@ -293,7 +295,8 @@ impl Replica {
                     false => RoleName::Backup,
                 }
             }
-            Some(Standing::Joining | Standing::Observing) => RoleName::Joining,
+            Some(Standing::Joining) => RoleName::Joining,
+            Some(Standing::Observing) => RoleName::Observer,
             None => RoleName::Idle,
         }
     }
@@ -323,7 +326,9 @@ impl Replica {
         let following = Following::new(core, primary);
         match part {
             RoleName::Backup => Role::Backup(Backup { following }),
-            RoleName::Joining => Role::Joining(Joining::new(core, following)),
+            RoleName::Joining | RoleName::Observer => {
+                Role::Joining(Joining::new(core, following, part))
+            }
             RoleName::Idle | RoleName::Primary | RoleName::Stopped => {
                 let mut idle = Idle::default();
                 idle.propose_return(core, ctx, effects);
@@ -365,10 +370,10 @@ impl Replica {
     /// The role it has.
     #[must_use]
     pub const fn role(&self) -> RoleName {
-        match self.role {
+        match &self.role {
             Role::Primary(_) => RoleName::Primary,
             Role::Backup(_) => RoleName::Backup,
-            Role::Joining(_) => RoleName::Joining,
+            Role::Joining(joining) => joining.name,
             Role::Idle(_) => RoleName::Idle,
             Role::Stopped => RoleName::Stopped,
         }

@@ -291,10 +291,12 @@ fn a_nearly_full_disk_and_a_full_index_refuse_new_writes_and_nothing_else() {
         .check_write(S, &[hash(VIEW, 1), hash(VIEW, 1_000)])
         .unwrap();
     disk.set_capacity(store_bytes(&disk) + (200 << 10));
-    store.refresh_capacity();
+    // What comes by with or without anything to do, and whether it succeeds or not.
+    let _ = store.prepare_step();
     let full = store.check_write(S, &[hash(VIEW, 1)]).unwrap_err();
     assert!(matches!(full, Full::Disk { .. }), "{full}");
     assert_eq!(Refusal::from(full).reason, Reason::NearlyFull);
+    assert_eq!(store.check_disk(), Err(full), "whoever's write it is");
     write(&mut writer, S, &[put(1, 77)]);
     assert_eq!(read(&store, S, 1), found(77));
     assert!(
@@ -314,6 +316,7 @@ fn a_nearly_full_disk_and_a_full_index_refuse_new_writes_and_nothing_else() {
         .check_write(S, &[hash(VIEW, 1), hash(VIEW, 1_000)])
         .unwrap_err();
     assert!(matches!(full, Full::IndexMemory { .. }), "{full}");
+    assert_eq!(store.check_disk(), Ok(()));
     store.check_write(S, &[hash(VIEW, 1)]).unwrap();
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Records the answers of the real Feast feature server (its package, version pinned in requirements.txt, sqlite as
-# online store) to the requests of requests_of.py, and keeps the registry that `feast apply` wrote: the fixtures that
+# online store) to the requests of requests_of.py, and keeps the registries that `feast apply` wrote: the fixtures that
 # Atoll's tests compare with. Without a folder they take the place of those that are there.
 #
 #   deploy/dev/feast/record.sh [FOLDER]
@@ -24,10 +24,15 @@ answers="$(cd "$answers" && pwd)"
 registry="$(cd "$registry" && pwd)"
 scratch="$(mktemp -d)"
 server=""
-trap '[[ -z "$server" ]] || kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+trap '[[ -z "$server" ]] || kill "$server" 2>/dev/null || true; rm -rf "$scratch" "$scratch.shapes"' EXIT
 cp "$here"/repo/* "$scratch"
 mkdir "$scratch/data"
+cp -r "$here/shapes" "$scratch.shapes"
+mkdir "$scratch.shapes/data"
 cd "$scratch"
+
+"$venv/bin/feast" --chdir "$scratch.shapes" apply >apply.log 2>&1 || { cat apply.log >&2; exit 1; }
+cp "$scratch.shapes/data/registry.db" "$registry/shapes.db"
 
 "$venv/bin/feast" apply >apply.log 2>&1 || { cat apply.log >&2; exit 1; }
 cp data/registry.db "$registry/registry.db"
@@ -39,4 +44,4 @@ for _ in $(seq 120); do
     sleep 0.5
 done
 "$venv/bin/python" "$here/record.py" "http://127.0.0.1:$port" "$answers/answers.jsonl"
-echo "$(wc -l <"$answers/answers.jsonl") answers are in $answers, the registry is in $registry"
+echo "$(wc -l <"$answers/answers.jsonl") answers are in $answers, the registries are in $registry"

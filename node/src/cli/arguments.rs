@@ -2,10 +2,11 @@
 
 use super::{
     apply::ApplyArguments, audit_log::AuditLogArguments, delete::DeleteArguments,
-    demo::DemoArguments, export_rows::ExportArguments, get::GetArguments, init::InitArguments,
-    load::LoadArguments, node::NodeArguments, plan::PlanArguments, quota::QuotaArguments,
-    recover::RecoverArguments, registry::RegistryArguments, serve::ServeArguments,
-    shards::ShardsArguments, status::StatusArguments, token::TokenArguments, write::WriteArguments,
+    demo::DemoArguments, export_rows::ExportArguments, get::GetArguments, import::ImportArguments,
+    init::InitArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
+    quota::QuotaArguments, recover::RecoverArguments, registry::RegistryArguments,
+    serve::ServeArguments, shards::ShardsArguments, status::StatusArguments, token::TokenArguments,
+    write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -111,6 +112,8 @@ pub enum Command {
     Registry(RegistryArguments),
     /// Who is in the region, and how nodes leave it
     Node(NodeArguments),
+    /// Definitions of another feature store as a definition file
+    Import(ImportArguments),
     /// Nodes, groups and copies
     Status(StatusArguments),
     /// Who holds which shard

@@ -21,6 +21,7 @@ pub mod write;
 pub mod apply;
 pub mod definition_files;
 pub mod export;
+pub mod import;
 pub mod plan;
 pub mod registry;
 

@@ -43,6 +43,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Apply(arguments) => super::apply::run(&session, arguments).await,
         Command::Registry(arguments) => super::registry::run(&session, arguments).await,
         Command::Node(arguments) => super::node::run(&session, arguments).await,
+        Command::Import(arguments) => super::import::run(&session, &arguments),
         Command::Status(_) => super::status::run(&session).await,
         Command::Shards(arguments) => super::shards::run(&session, arguments).await,
         Command::Recover(arguments) => super::recover::run(&session, arguments).await,
@@ -55,7 +56,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 impl Command {
     fn access_token(&self) -> Option<&str> {
         let access = match self {
-            Self::Get(_) | Self::Demo(_) | Self::Serve(_) | Self::Init(_) => return None,
+            Self::Get(_) | Self::Demo(_) | Self::Serve(_) | Self::Init(_) | Self::Import(_) => {
+                return None;
+            }
             Self::Registry(arguments) => return arguments.access.token.as_deref(),
             Self::Node(arguments) => return arguments.access.token.as_deref(),
             Self::Write(arguments) => &arguments.access,

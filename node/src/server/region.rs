@@ -1,6 +1,9 @@
 //! The region as this process sees it: the newest committed shard map, and who is primary where.
 
-use proto::id::{NodeId, RegionId, ShardId};
+use proto::{
+    id::{NodeId, RegionId, ShardId},
+    limits::REFERENCE_SHARDS,
+};
 use raft::placement::{Placement, Replica as Placed, ShardConfig};
 use replication::{Configuration, Fence, Member, Primary};
 use std::{sync::Arc, time::Duration};
@@ -72,7 +75,7 @@ impl RegionView {
         let Some(config) = placement.shards.get(&shard) else {
             return Vec::new();
         };
-        let nodes = configuration(config, &placement).in_sync;
+        let nodes = configuration(shard, config, &placement).in_sync;
         let nodes = nodes.into_iter().map(|member| member.node);
         nodes.filter(|node| *node != self.me).collect()
     }
@@ -128,9 +131,30 @@ pub fn fence(config: &ShardConfig) -> Fence {
     }
 }
 
+/// Who holds a shard beside its members, for lookups only: of a reference shard, every other node that
+/// holds rows and is not to be emptied.
+#[must_use]
+pub fn observing(shard: ShardId, config: &ShardConfig, placement: &Placement) -> Vec<Member> {
+    let first_reference = placement.policy.map_or(u16::MAX, |policy| {
+        policy.shards.saturating_sub(REFERENCE_SHARDS)
+    });
+    if shard.0 < first_reference {
+        return Vec::new();
+    }
+    let has_part = |node: NodeId| {
+        let mut named = config.in_sync.iter().chain(&config.joining);
+        named.any(|replica| replica.node == node)
+    };
+    let others = placement.members.values();
+    let others = others.filter(|other| !other.draining && !has_part(other.node));
+    let replicas = others.filter_map(|other| placement.replica_of(other.node));
+    let present = replicas.filter(|replica| placement.is_present(*replica));
+    present.map(member).collect()
+}
+
 /// A shard's committed configuration as its replicas take it.
 #[must_use]
-pub fn configuration(config: &ShardConfig, placement: &Placement) -> Configuration {
+pub fn configuration(shard: ShardId, config: &ShardConfig, placement: &Placement) -> Configuration {
     let members = |set: &std::collections::BTreeSet<Placed>| {
         set.iter().map(|placed| member(*placed)).collect()
     };
@@ -146,7 +170,7 @@ pub fn configuration(config: &ShardConfig, placement: &Placement) -> Configurati
             .policy
             .map_or(1, |policy| usize::from(policy.min_in_sync)),
         joining: members(&config.joining),
-        observing: Vec::new(),
+        observing: observing(shard, config, placement),
     }
 }
 
@@ -157,5 +181,82 @@ pub fn member(placed: Placed) -> Member {
         node: placed.node,
         store: placed.store,
         boot: placed.boot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::id::{BootId, Epoch, Incarnation, StoreId};
+    use raft::placement::{
+        Member as Registered,
+        state::{Addresses, Policy},
+    };
+    use std::collections::BTreeSet;
+
+    fn registered(node: u64, store: Option<u64>) -> Registered {
+        Registered {
+            node: NodeId(node),
+            name: format!("eu-{node}"),
+            boot: BootId(node),
+            store: store.map(StoreId),
+            zone: "a".into(),
+            voter: true,
+            gateway: true,
+            addresses: Addresses::default(),
+            draining: node == 5,
+            fewer_copies: false,
+        }
+    }
+
+    fn placed(node: u64) -> Placed {
+        Placed {
+            node: NodeId(node),
+            store: StoreId(node),
+            boot: None,
+        }
+    }
+
+    #[test]
+    fn every_node_that_holds_rows_observes_the_reference_shards_of_others() {
+        let members = [
+            registered(1, Some(1)),
+            registered(2, Some(2)),
+            registered(3, Some(3)),
+            registered(4, None),
+            registered(5, Some(5)),
+            registered(6, Some(6)),
+        ];
+        let policy = Policy {
+            region: RegionId(1),
+            group: 1,
+            shards: 8 + REFERENCE_SHARDS,
+            copies: 2,
+            min_in_sync: 1,
+            named_by_boot: false,
+        };
+        let placement = Placement {
+            policy: Some(policy),
+            members: members
+                .into_iter()
+                .map(|member| (member.node, Arc::new(member)))
+                .collect(),
+            retired: [StoreId(6)].into(),
+            ..Placement::default()
+        };
+        let config = ShardConfig {
+            incarnation: Incarnation(1),
+            epoch: Epoch(1),
+            primary: placed(1),
+            boot: BootId(1),
+            in_sync: BTreeSet::from([placed(1)]),
+            joining: BTreeSet::from([placed(2)]),
+        };
+        let of = |shard| observing(ShardId(shard), &config, &placement);
+        assert_eq!(of(8), [member(placed(3))]);
+        assert!(
+            of(7).is_empty(),
+            "other shards are held by their copies only"
+        );
     }
 }

@@ -25,7 +25,7 @@ use raft::{
     },
     registry::Registry,
 };
-use replication::{Member, Proposal};
+use replication::{Configuration, Member, Proposal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -87,18 +87,11 @@ impl Regional {
     /// Gives each newer shard map to the shards: only what changed in it.
     async fn follow(self, placements: watch::Sender<Arc<Placement>>) {
         let mut states = self.group.watch();
-        let mut given: BTreeMap<ShardId, Arc<ShardConfig>> = BTreeMap::new();
+        let mut given: Arc<Placement> = Arc::default();
         loop {
             let placement = Arc::clone(&states.borrow_and_update());
-            let changed = placement.shards.iter().filter(|(shard, config)| {
-                given
-                    .get(shard)
-                    .is_none_or(|known| !Arc::ptr_eq(known, config) && known != *config)
-            });
-            let configurations: Vec<_> = changed
-                .map(|(shard, config)| (*shard, region::configuration(config, &placement)))
-                .collect();
-            given = placement.shards.clone();
+            let configurations = changed(&given, &placement);
+            given = Arc::clone(&placement);
             placements.send_replace(placement);
             if !configurations.is_empty()
                 && self
@@ -290,6 +283,24 @@ impl Regional {
             damaged: damaged.map(|report| report.shard).collect(),
         }
     }
+}
+
+/// The configurations that differ from those of an earlier placement; who observes may change by members
+/// alone.
+fn changed(given: &Placement, placement: &Placement) -> Vec<(ShardId, Configuration)> {
+    let differs = |(shard, config): &(&ShardId, &Arc<ShardConfig>)| {
+        let known = given.shards.get(shard);
+        known.is_none_or(|known| {
+            let is_same = Arc::ptr_eq(known, config) || known == *config;
+            !is_same
+                || region::observing(**shard, known, given)
+                    != region::observing(**shard, config, placement)
+        })
+    };
+    let changed = placement.shards.iter().filter(differs);
+    changed
+        .map(|(shard, config)| (*shard, region::configuration(*shard, config, placement)))
+        .collect()
 }
 
 /// Changes a group's voters, on its leader.

@@ -7,6 +7,7 @@ mod session;
 use super::{
     fetch::{Asked, Budget, Health, Hedges, Nearness, OwnShards, RemoteShards},
     region::RegionView,
+    shards::Standing,
 };
 use crate::components::Clock;
 use async_trait::async_trait;
@@ -22,6 +23,9 @@ use raft::placement::Placement;
 use replication::RoleName;
 use session::Session;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// An observer that may be older is not preferred any more: a few closes, each 250 ms after the other.
+const OBSERVER_AGE_MICROS: u64 = 2_000_000;
 
 /// Fetches from the region's replicas.
 pub struct Replicas {
@@ -77,15 +81,14 @@ impl Replicas {
     /// Everything from this process's memory, where that is all that was asked for.
     fn at_once(&self, fetch: &Arc<Fetch>, token: &Token) -> Option<Fetched> {
         let standings = self.own.standings();
-        // A joiner may be far behind; it answers where no other replica does.
+        let asked_at = self.now_micros();
         let is_here = |shard: &ShardId| {
             let standing = standings.get(shard);
-            standing.is_some_and(|own| own.is_readable && own.role != RoleName::Joining)
+            standing.is_some_and(|own| own.is_readable && keeps_up(own, asked_at))
         };
         if !fetch.shards.iter().all(is_here) {
             return None;
         }
-        let asked_at = self.now_micros();
         let asked = Asked::all(fetch, token, Duration::ZERO);
         let came = Came::new(self.own.answer_cached(&asked)?, asked, asked_at);
         if !came.is_all_good(self.now_micros()) {
@@ -128,6 +131,20 @@ impl Replicas {
         learned.health.keep(is_member);
         let order = learned.health.order(nodes, self.now_micros());
         order.into_iter().zip(0..).collect()
+    }
+}
+
+/// Whether this process's replica is as good to ask as others. A joiner may be far behind, and an
+/// observer, for which nobody waits, too: they answer where no other replica does.
+fn keeps_up(own: &Standing, now_micros: u64) -> bool {
+    let is_fresh = || {
+        let complete_at = own.complete_at;
+        complete_at.is_some_and(|at| now_micros.saturating_sub(at.0) <= OBSERVER_AGE_MICROS)
+    };
+    match own.role {
+        RoleName::Primary | RoleName::Backup | RoleName::Idle | RoleName::Stopped => true,
+        RoleName::Observer => is_fresh(),
+        RoleName::Joining => false,
     }
 }
 

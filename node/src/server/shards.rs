@@ -15,6 +15,7 @@ mod pieces;
 mod prepare;
 mod recovered;
 mod reporting;
+mod room;
 pub mod run;
 mod seldom;
 mod snapshots;

@@ -14,6 +14,8 @@ use std::{
 use tempfile::TempDir;
 
 const NODES: usize = 3;
+/// More than any disk here has.
+const NO_LIMIT: u64 = 1 << 50;
 const CLUSTER: &str = r#"
 [cluster]
 name = "lab"
@@ -25,8 +27,11 @@ min_in_sync = 1
 "#;
 const DEFINITIONS: &str = "
 project: lab
-entities: [{ name: thing, keys: [{ name: id, type: int64 }] }]
+entities:
+  - { name: thing, keys: [{ name: id, type: int64 }] }
+  - { name: place, keys: [{ name: code, type: string }], copies: every_node }
 views:
+  - { name: places, entity: place, features: [{ name: country, type: string }] }
   - { name: state, entity: thing, features: [{ name: a, type: int64 }, { name: b, type: string }] }
   - { name: extra, entity: thing, features: [{ name: c, type: float64 }] }
 ";
@@ -49,7 +54,7 @@ impl Cluster {
     pub fn start_with(durability: &'static str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ports: Vec<u16> = (0..NODES).map(|_| free_ports()).collect();
-        let nodes = (0..NODES).map(|node| serve(dir.path(), node, &ports, durability));
+        let nodes = (0..NODES).map(|node| serve(dir.path(), node, &ports, durability, NO_LIMIT));
         let cluster = Self {
             nodes: nodes.collect(),
             ports,
@@ -70,7 +75,13 @@ impl Cluster {
 
     /// Starts a node anew that was killed.
     pub fn restart(&mut self, node: usize) {
-        self.nodes[node] = serve(self._dir.path(), node, &self.ports, self.durability);
+        self.restart_within(node, NO_LIMIT);
+    }
+
+    /// The same, with so many bytes for its store.
+    pub fn restart_within(&mut self, node: usize, max_bytes: u64) {
+        let (dir, ports) = (self._dir.path(), &self.ports);
+        self.nodes[node] = serve(dir, node, ports, self.durability, max_bytes);
     }
 
     fn found(&self) {
@@ -221,7 +232,7 @@ impl Cluster {
     }
 }
 
-fn serve(dir: &Path, node: usize, ports: &[u16], durability: &str) -> Process {
+fn serve(dir: &Path, node: usize, ports: &[u16], durability: &str, max_bytes: u64) -> Process {
     let address = |node: usize, offset: u16| format!("\"127.0.0.1:{}\"", ports[node] + offset);
     let seeds: Vec<String> = (0..NODES).map(|node| address(node, 2)).collect();
     let listen = ["grpc", "http", "peer", "link", "gossip"];
@@ -233,7 +244,7 @@ fn serve(dir: &Path, node: usize, ports: &[u16], durability: &str) -> Process {
     let settings = format!(
         "[cluster]\nname = \"lab\"\nseeds = [{}]\n[node]\nname = \"{name}\"\nregion = \"eu\"\nzone = \"{name}\"\n\
          roles = [\"node\", \"gateway\", \"voter\"]\ndata_dir = {:?}\n[store]\nsegment_bytes = \"8MiB\"\n\
-         durability = \"{durability}\"\n[listen]\n{}\n",
+         durability = \"{durability}\"\nmax_bytes = \"{max_bytes}\"\n[listen]\n{}\n",
         seeds.join(", "),
         dir.join(&name),
         listen.join("\n"),

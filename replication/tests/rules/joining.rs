@@ -45,6 +45,20 @@ fn drops_its_log(effects: &[Effect]) -> bool {
 }
 
 #[test]
+fn an_observer_is_told_from_a_joiner_and_may_become_one() {
+    let mut observed = configuration(2, 2, &[2]);
+    observed.observing = std::mem::take(&mut observed.joining);
+    let mut bench = Bench::with_tail(Vec::new());
+    bench.configure(observed.clone());
+    assert_eq!(bench.replica.role(), RoleName::Observer);
+    assert!(!bench.replica.is_readable(), "it has not come up yet");
+    std::mem::swap(&mut observed.observing, &mut observed.joining);
+    observed.revision.0 += 1;
+    bench.configure(observed);
+    assert_eq!(bench.replica.role(), RoleName::Joining);
+}
+
+#[test]
 fn a_log_is_dropped_once_for_the_run_and_session_that_the_primary_opened() {
     let cases = [
         ("its own", begun(fence(2), 1, 1), true),

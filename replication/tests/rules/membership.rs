@@ -296,3 +296,24 @@ fn one_that_is_invited_is_told_so_by_the_primary_too() {
     let told = Body::Configuration(invited);
     assert!(bodies(&effects, 2).contains(&&told));
 }
+
+#[test]
+fn an_observer_gets_the_log_and_nothing_waits_for_it() {
+    let mut observed = configuration(2, 1, &[1]);
+    observed.joining.clear();
+    observed.observing = vec![member(2)];
+    let mut bench = primary(observed);
+    bench.ack(member(2), 2, 1, 0);
+    let effects = bench.write(2, id(1), 1, 1);
+    assert!(!appends(&effects, 2).is_empty(), "{effects:?}");
+    bench.synced();
+    assert_eq!(bench.committed(), 3, "alone");
+    bench.ack(member(2), 2, 3, 0);
+    bench.pass(300);
+    let none: [Vec<u64>; 0] = [];
+    assert_eq!(proposed(&bench.ack(member(2), 2, 3, 5)), none);
+    bench.pass(5_000);
+    bench.write(2, id(2), 1, 2);
+    bench.synced();
+    assert_eq!(bench.committed(), 4, "its silence is nobody's business");
+}

@@ -219,7 +219,7 @@ async fn is_joining(host: usize) -> bool {
     };
     let host = node::name(host);
     let mut replicas = shards.shards.iter().flat_map(|shard| &shard.replicas);
-    replicas.any(|replica| replica.node == host && !replica.in_sync)
+    replicas.any(|replica| replica.node == host && replica.role == "joining")
 }
 
 fn others(host: usize) -> impl Iterator<Item = usize> {

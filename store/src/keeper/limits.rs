@@ -13,10 +13,7 @@ impl Store {
     /// Whether a new write of those rows may be admitted. Entries that other replicas have
     /// acknowledged are appended without asking.
     pub fn check_write(&self, shard: ShardId, hashes: &[u64]) -> Result<(), Full> {
-        let (free, total) = self.room();
-        if free < self.reserve_bytes(total) {
-            return Err(Full::Disk { free, total });
-        }
+        self.check_disk()?;
         let (used, limit) = (self.index_bytes(), self.settings.index_memory_bytes);
         if used > limit / 4 * 3 {
             let known = self.shard(shard);
@@ -28,6 +25,15 @@ impl Store {
             if hashes.iter().any(is_new) {
                 return Err(Full::IndexMemory { used, limit });
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the disk has room for new writes: also of other nodes, whose entries come here.
+    pub fn check_disk(&self) -> Result<(), Full> {
+        let (free, total) = self.room();
+        if free < self.reserve_bytes(total) {
+            return Err(Full::Disk { free, total });
         }
         Ok(())
     }

@@ -12,6 +12,9 @@ impl Store {
     /// left undone, the writer does it when it needs one. Says whether it made one.
     pub fn prepare_step(&self) -> Result<bool, StepError> {
         let made = self.directory.prepare_spare();
+        // Here and not only where compaction frees space: others take it too, and a store that compacts nothing
+        // would find out by a failed write. Afterwards, since a spare counts as room.
+        self.refresh_capacity();
         made.map_err(StepError::while_doing("making a spare segment"))
     }
 

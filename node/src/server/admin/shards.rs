@@ -4,6 +4,7 @@ use super::{
     name_of,
     positions::{At, Told},
 };
+use crate::server::region;
 use proto::id::{NodeId, ShardId};
 use raft::placement::{Placement, ShardConfig, state::Replica};
 use std::collections::BTreeMap;
@@ -31,7 +32,14 @@ pub(super) fn status(
     };
     let in_sync = config.in_sync.iter().map(|own| replica(own, true));
     let joining = config.joining.iter().map(|own| replica(own, false));
-    let mut replicas: Vec<v1::ReplicaStatus> = in_sync.chain(joining).collect();
+    let observers = region::observing(shard, config, placement);
+    let observers = observers.into_iter().map(|own| v1::ReplicaStatus {
+        node: name_of(own.node, placement),
+        role: "observer".into(),
+        in_sync: false,
+        position: at(own.node).map(|at| at.end.0),
+    });
+    let mut replicas: Vec<v1::ReplicaStatus> = in_sync.chain(joining).chain(observers).collect();
     // The primary first; the others stay in the order of their nodes.
     replicas.sort_by_key(|replica| replica.role != "primary");
     v1::ShardStatus {

@@ -4,6 +4,9 @@ use proto::id::BootId;
 use raft::placement::Member;
 use std::time::Duration;
 
+/// How gossip says that something is so; all else says that it is not.
+const YES: &str = "yes";
+
 /// How much a node holds, and how old that can be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Load {
@@ -13,6 +16,8 @@ pub struct Load {
     pub index_bytes: u64,
     /// How old the oldest of its shards can be; none where that is unknown, or it has none.
     pub age: Option<Duration>,
+    /// Whether its disk has no room for new writes.
+    pub is_nearly_full: bool,
 }
 
 /// A node by its own account.
@@ -99,6 +104,7 @@ impl Facts {
                 store_bytes: number("store_bytes").unwrap_or(0),
                 index_bytes: number("index_bytes").unwrap_or(0),
                 age: number("age_ms").map(Duration::from_millis),
+                is_nearly_full: text("nearly_full") == Some(YES),
             },
         }
     }
@@ -107,12 +113,14 @@ impl Facts {
 impl Load {
     /// The texts, by their names: these change while the node runs.
     #[must_use]
-    pub fn pairs(&self) -> [(&'static str, String); 3] {
+    pub fn pairs(&self) -> [(&'static str, String); 4] {
         let age = self.age.map(|age| age.as_millis().to_string());
+        let nearly_full = if self.is_nearly_full { YES } else { "" };
         [
             ("store_bytes", self.store_bytes.to_string()),
             ("index_bytes", self.index_bytes.to_string()),
             ("age_ms", age.unwrap_or_default()),
+            ("nearly_full", nearly_full.to_owned()),
         ]
     }
 }
@@ -153,6 +161,7 @@ mod tests {
                 store_bytes: 7 << 30,
                 index_bytes: 9,
                 age: Some(Duration::from_millis(12)),
+                is_nearly_full: true,
             },
         };
         assert_eq!(read(&facts.pairs().into_iter().collect()), facts);
@@ -161,6 +170,7 @@ mod tests {
         let mut pairs: BTreeMap<String, String> = facts.pairs().into_iter().collect();
         assert_eq!(read(&pairs), facts);
         pairs.remove("store_bytes");
+        pairs.remove("nearly_full");
         pairs.insert("index_bytes".into(), "many".into());
         facts.load = Load::default();
         assert_eq!(read(&pairs), facts);

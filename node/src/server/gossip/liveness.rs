@@ -5,7 +5,10 @@
 
 use super::facts::Facts;
 use proto::id::NodeId;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::watch;
 
 /// What was heard of one node.
@@ -35,6 +38,21 @@ impl Liveness {
             .borrow()
             .get(&node)
             .is_some_and(|heard| heard.is_alive)
+    }
+
+    /// The living nodes that said last that their disks are nearly full.
+    #[must_use]
+    pub fn nearly_full(&self) -> BTreeSet<NodeId> {
+        let heard = self.0.borrow();
+        let full = heard
+            .iter()
+            .filter(|(_, heard)| heard.is_alive && heard.facts.load.is_nearly_full);
+        full.map(|(node, _)| *node).collect()
+    }
+
+    /// Waits until more was heard; false once nothing more will be.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
     }
 
     /// What was heard of a node, if anything ever was.

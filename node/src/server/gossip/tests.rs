@@ -118,6 +118,7 @@ impl Gossiping {
                 store_bytes: u64::from(number) << 20,
                 index_bytes: 5,
                 age: Some(Duration::from_millis(8)),
+                is_nearly_full: number == 3,
             }),
         };
         let socket = parts.datagrams.open(parts.listen).await.unwrap();
@@ -156,6 +157,7 @@ async fn nodes_hear_of_each_other_and_notice_who_falls_silent_and_who_returns() 
         ("eu-3", 3 << 20)
     );
     assert_eq!(heard.facts.roles, ["node", "voter"]);
+    assert_eq!(first.liveness.nearly_full(), [NodeId(3)].into());
 
     third.background.stop().await;
     wires.0.lock().remove(&at(3));
@@ -164,6 +166,7 @@ async fn nodes_hear_of_each_other_and_notice_who_falls_silent_and_who_returns() 
     let silent = first.liveness.of(NodeId(3)).unwrap();
     assert!(!silent.is_alive, "and what it said last is still known");
     assert_eq!(silent.facts.name, "eu-3");
+    assert!(first.liveness.nearly_full().is_empty(), "it stops nobody");
 
     let _again = Gossiping::start(3, 23, &wires).await;
     sleep(Duration::from_secs(4)).await;

@@ -1,6 +1,6 @@
 //! One lookup's attempts under way.
 
-use super::{Came, Learned, Replicas};
+use super::{Came, Learned, Replicas, keeps_up};
 use crate::server::fetch::{
     Answer, Ask, Asked, Asking, Candidate, IsUsed, RemoteError, Surroundings,
 };
@@ -13,7 +13,6 @@ use proto::{
     token::Token,
 };
 use raft::placement::Placement;
-use replication::RoleName;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -200,12 +199,13 @@ impl<'a> Around<'a> {
         }
     }
 
-    /// Whether this process can answer for a shard, and whether it joins it still; of others that is
+    /// Whether this process can answer for a shard, and whether only where nobody else does; of others that is
     /// not known before they are asked, but members of the in-sync set nearly always can.
     fn own(&self, shard: ShardId) -> Option<(bool, NodeId)> {
         let standings = self.replicas.own.standings();
         let own = standings.get(&shard).filter(|own| own.is_readable)?;
-        Some((own.role == RoleName::Joining, self.replicas.region.me()))
+        let is_last = !keeps_up(own, self.replicas.now_micros());
+        Some((is_last, self.replicas.region.me()))
     }
 }
 

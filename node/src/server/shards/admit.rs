@@ -28,6 +28,9 @@ const PREPARE_TRIES: u8 = 3;
 /// What a refused caller waits before it tries again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
+/// Room comes by compaction, or by people: not within a moment.
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
+
 impl Driver {
     pub(super) fn write(&mut self, write: PartWrite) {
         let is_repeat = self.rows_known(&write, 0).is_some();
@@ -59,10 +62,18 @@ impl Driver {
             .iter()
             .map(|row| row.hash.with_view(row.view))
             .collect();
-        if let Err(full) = self.writer.store().check_write(part.shard, &hashes) {
+        let own = self.writer.store().check_write(part.shard, &hashes);
+        let configuration = self
+            .replicas
+            .get(&part.shard)
+            .and_then(Replica::configuration);
+        let others = configuration.map_or(Ok(()), |configuration| {
+            self.room.check(self.place.node, configuration)
+        });
+        if let Err(refusal) = own.map_err(Refusal::from).and(others) {
             return Err(PartAnswer::Refused {
-                refusal: Refusal::from(full),
-                retry_after: Some(RETRY_AFTER),
+                refusal,
+                retry_after: Some(RETRY_WHEN_FULL),
             });
         }
         let is_known = |row: &WriteRow| self.catalog.schema(row.view, row.schema).is_some();

@@ -12,6 +12,7 @@ use super::{
     pace::{DiskWork, Pace},
     pieces::Pieces,
     recovered::Found,
+    room::Room,
     snapshots::{SnapshotOrder, Snapshots},
 };
 use crate::{components::Now, server::hlc_bound::HlcBound};
@@ -100,6 +101,7 @@ pub struct Driver {
     pub(super) waiting: BTreeMap<ReplyTo, Waiting>,
     pub(super) next_reply: u64,
     pub(super) max_future: Duration,
+    pub(super) room: Room,
     /// Tickets of groups that are not synced yet.
     pub(super) unsynced: Tickets,
     /// What is to be done next; an effect's own consequences come after all that was asked before.
@@ -188,6 +190,7 @@ impl Driver {
             waiting: BTreeMap::new(),
             next_reply: 0,
             max_future,
+            room: Room::default(),
             unsynced: VecDeque::new(),
             work: VecDeque::new(),
             snapshots: Snapshots::new(snapshots),
@@ -259,6 +262,7 @@ impl Driver {
             Input::Written(Err(fault)) | Input::Synced(Err(fault)) => {
                 self.broken = Some(format!("the disk failed: {fault}"));
             }
+            Input::NearlyFull(nodes) => self.room.nearly_full = nodes,
             Input::Snapshot(input) => self.snapshot(input),
             Input::Tick => self.tick(),
             Input::Report(asker) => {

@@ -10,7 +10,7 @@ use proto::{
 };
 use raft::registry::Catalog;
 use replication::{Configuration, Fence, Message, requests::Written};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// One thing for the log's thread.
@@ -36,6 +36,8 @@ pub enum Input {
     Written(Result<store::Batch, String>),
     /// The disk synced what it was given, or failed for good.
     Synced(Result<store::segment::Synced, String>),
+    /// The nodes that said of their disks that these are nearly full.
+    NearlyFull(BTreeSet<NodeId>),
     /// About a snapshot, from who sends or takes it.
     Snapshot(SnapshotInput),
     /// Time passed.

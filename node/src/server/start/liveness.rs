@@ -6,14 +6,15 @@ use crate::{
     server::{
         gossip::{self, facts::Load, liveness::Liveness},
         running::Background,
-        shards::Board,
+        shards::{Board, Input},
     },
     settings::NodeSettings,
 };
-use proto::id::ClusterId;
+use proto::id::{ClusterId, NodeId};
 use raft::placement::Member;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::Store;
+use tokio::sync::mpsc;
 
 /// Gossips in the name of `me`.
 pub(super) fn follow(
@@ -35,7 +36,24 @@ pub(super) fn follow(
         clock: Arc::clone(&clock),
         load: Box::new(move || load(&store, &board, &*clock)),
     };
-    gossip::start(parts, socket, background)
+    let liveness = gossip::start(parts, socket, background);
+    background.spawn(tell_room(liveness.clone(), held.inputs.clone()));
+    liveness
+}
+
+/// Tells the shards, each time that changes, which other nodes have no room for new writes.
+async fn tell_room(mut liveness: Liveness, shards: mpsc::Sender<Input>) {
+    let mut told: BTreeSet<NodeId> = BTreeSet::new();
+    while liveness.changed().await {
+        let full = liveness.nearly_full();
+        if full == told {
+            continue;
+        }
+        told.clone_from(&full);
+        if shards.send(Input::NearlyFull(full)).await.is_err() {
+            return;
+        }
+    }
 }
 
 fn load(store: &Store, board: &Board, clock: &dyn Clock) -> Load {
@@ -48,5 +66,6 @@ fn load(store: &Store, board: &Board, clock: &dyn Clock) -> Load {
         store_bytes: store.used_and_live_bytes().0,
         index_bytes: store.index_bytes(),
         age: oldest.map(|at| Duration::from_micros(now_micros.saturating_sub(at.0))),
+        is_nearly_full: store.check_disk().is_err(),
     }
 }

@@ -1,0 +1,3 @@
+//! Definitions of other feature stores as Atoll's definition files.
+
+pub mod feast;
