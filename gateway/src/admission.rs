@@ -2,9 +2,9 @@
 //! once to come back later.
 //!
 //! A call is counted from the moment its head is read until its answer is made, so the calls that wait
-//! in the runtime's own queue are among those inside. What tells that there are too many is how long a
-//! call waits in that queue, and not how long it takes: a lookup of 500 rows is slower than one of 5 and
-//! no sign of overload. Besides,
+//! in the runtime's own queue are among those inside. What tells that there are too many is a process
+//! that is busy all the time while calls stay long: a call that waits for another node stays long too
+//! and is no sign of overload. Besides,
 //! each project has its quota. The cores ([`limit`], [`room`], [`quota`]) know neither clock nor task.
 
 mod answers;

@@ -6,6 +6,11 @@ pub trait Clock: Send + Sync {
     fn monotonic_micros(&self) -> u64;
     /// Microseconds since 1970 UTC, as this machine believes.
     fn wall_micros(&self) -> u64;
+    /// Microseconds for which a thread that runs tasks had any to run, on average over these threads;
+    /// none where that is not measured.
+    fn busy_micros(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where random bits come from.

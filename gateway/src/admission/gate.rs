@@ -3,7 +3,7 @@
 use super::{
     answers::{Answer, Answers},
     class::Class,
-    limit::Tuning,
+    limit::{Instant, Tuning},
     room::{Asked, Left, Room, Size, Ticket},
 };
 use crate::{
@@ -32,7 +32,7 @@ use tokio::{
 /// Lookups wait for a page: who waits longer than this is better served elsewhere.
 const LOOKUPS: Size = Size {
     inside: Tuning {
-        target_micros: 1_000,
+        target_micros: 10_000,
         least: 16,
         most: 512,
     },
@@ -43,8 +43,8 @@ const LOOKUPS: Size = Size {
 /// Writes wait for disks and other nodes most of their time, so that many are inside.
 const WRITES: Size = Size {
     inside: Tuning {
-        target_micros: 1_000,
-        least: 16,
+        target_micros: 50_000,
+        least: 64,
         most: 4_096,
     },
     waiting: 512,
@@ -54,7 +54,7 @@ const WRITES: Size = Size {
 /// Bulk loads see a crowd before others do, and have the patience to wait.
 const BULK: Size = Size {
     inside: Tuning {
-        target_micros: 500,
+        target_micros: 20_000,
         least: 4,
         most: 64,
     },
@@ -223,21 +223,31 @@ impl Gate {
         }
     }
 
-    fn leave(&self, class: Class) {
-        let now = self.clock.monotonic_micros();
-        // Who was told and is gone leaves at once.
-        let mut leaving = 1;
-        while leaving > 0 {
-            leaving -= 1;
-            let Left { entered, late } = self.room(class).lock().leave(now);
-            for told in late {
-                let _ = told.send(Turn::Late);
-            }
-            for told in entered {
-                leaving += usize::from(told.send(Turn::Inside).is_err());
-            }
+    fn leave(&self, class: Class, let_in_micros: u64) {
+        let now = Instant {
+            at_micros: self.clock.monotonic_micros(),
+            busy_micros: self.clock.busy_micros(),
+        };
+        let stayed_micros = now.at_micros.saturating_sub(let_in_micros);
+        let left = self.room(class).lock().leave(now, stayed_micros);
+        let mut gone = tell(left);
+        while gone > 0 {
+            gone -= 1;
+            let left = self.room(class).lock().go(now.at_micros);
+            gone += tell(left);
         }
     }
+}
+
+/// Tells those whose waiting ended, and gives how many are gone though it was their turn.
+fn tell(left: Left<Told>) -> usize {
+    for told in left.late {
+        let _ = told.send(Turn::Late);
+    }
+    let entered = left.entered.into_iter();
+    entered
+        .filter_map(|told| told.send(Turn::Inside).err())
+        .count()
 }
 
 fn full(class: Class, retry_micros: u64) -> Failure {
@@ -260,8 +270,6 @@ impl Permit {
     /// Says that the call is begun now. Fails where its time was over before.
     pub fn begin(&self) -> Result<(), Failure> {
         let now = self.gate.clock.monotonic_micros();
-        let waited = now.saturating_sub(self.let_in_micros);
-        self.gate.room(self.class).lock().note_begun(now, waited);
         if now < self.deadline_micros {
             return Ok(());
         }
@@ -279,7 +287,7 @@ fn late() -> Failure {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.gate.leave(self.class);
+        self.gate.leave(self.class, self.let_in_micros);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Who waits is let in by deadline, the earliest first. Who could not be let in in time is told so when
 //! it comes, not when its time is over: what waits is predicted from the pace at which others left.
 
-use super::limit::{Limit, Tuning};
+use super::limit::{Instant, Limit, Tuning};
 use std::collections::BTreeMap;
 
 /// The weight of the newest gap between two that left.
@@ -149,13 +149,14 @@ impl<W> Room<W> {
         Asked::Waits(ticket)
     }
 
-    /// Somebody was begun, so long after it was let in.
-    pub fn note_begun(&mut self, now_micros: u64, waited_micros: u64) {
-        self.limit.note_begun(now_micros, waited_micros);
+    /// Somebody leaves who stayed so long; others may come in.
+    pub fn leave(&mut self, now: Instant, stayed_micros: u64) -> Left<W> {
+        self.limit.note_left(now, stayed_micros);
+        self.go(now.at_micros)
     }
 
-    /// Somebody leaves; others may come in.
-    pub fn leave(&mut self, now_micros: u64) -> Left<W> {
+    /// Somebody leaves who never came: it was gone when it was its turn.
+    pub fn go(&mut self, now_micros: u64) -> Left<W> {
         self.inside = self.inside.saturating_sub(1);
         self.pace.leave(now_micros, !self.waiting.is_empty());
         self.let_in(now_micros)
@@ -264,7 +265,7 @@ mod tests {
         let asked = room.ask(0, 1_000_000, || "one too many");
         assert!(matches!(asked, Asked::Full(_)), "{asked:?}");
         for name in ["early", "late", "last"] {
-            assert_eq!(room.leave(100).entered, [name]);
+            assert_eq!(room.go(100).entered, [name]);
         }
         assert_eq!((room.inside(), room.waiting()), (2, 0));
     }
@@ -283,7 +284,7 @@ mod tests {
         let mut room = room();
         assert!(matches!(room.ask(0, 500, || "early"), Asked::Waits(_)));
         assert!(matches!(room.ask(0, 9_000, || "late"), Asked::Waits(_)));
-        let left = room.leave(600);
+        let left = room.go(600);
         assert_eq!((left.late, left.entered), (vec!["early"], vec!["late"]));
     }
 
@@ -294,7 +295,7 @@ mod tests {
         for now in (0..400_000).step_by(2_000) {
             let asked = room.ask(now, now + 9_000, || "");
             assert!(matches!(asked, Asked::Waits(_)), "{asked:?} at {now}");
-            room.leave(now + 2_000);
+            room.go(now + 2_000);
         }
         let now = 402_000;
         assert!(matches!(room.ask(now, now + 9_000, || ""), Asked::Waits(_)));
@@ -312,7 +313,7 @@ mod tests {
         };
         assert!(room.give_up(ticket));
         assert!(!room.give_up(ticket));
-        let left = room.leave(10);
+        let left = room.go(10);
         assert!(left.entered.is_empty() && left.late.is_empty());
         assert_eq!(room.inside(), 1);
     }
@@ -329,7 +330,7 @@ mod tests {
                         hints.push(micros);
                     }
                 }
-                room.leave(now);
+                room.go(now);
                 room.ask(now, now + 9_000, || "");
             }
             let late = &hints[hints.len() / 2..];

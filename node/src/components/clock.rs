@@ -31,6 +31,11 @@ impl Now {
 pub trait Clock: Send + Sync {
     /// Reads both clocks.
     fn now(&self) -> Now;
+    /// Microseconds for which a thread of the present runtime had tasks to run, on average over its
+    /// threads; none where that is not measured.
+    fn busy_micros(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The machine's clocks.
@@ -45,6 +50,17 @@ impl Clock for SystemClock {
             monotonic,
             wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
         }
+    }
+
+    fn busy_micros(&self) -> Option<u64> {
+        let runtime = tokio::runtime::Handle::try_current().ok()?.metrics();
+        let threads = runtime.num_workers();
+        let busy: Duration = (0..threads)
+            .map(|thread| runtime.worker_total_busy_duration(thread))
+            .sum();
+        u64::try_from(busy.as_micros())
+            .ok()?
+            .checked_div(threads as u64)
     }
 }
 

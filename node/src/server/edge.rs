@@ -14,6 +14,10 @@ impl gateway::edge::Clock for GatewayClock {
     fn wall_micros(&self) -> u64 {
         self.0.now().wall_micros
     }
+
+    fn busy_micros(&self) -> Option<u64> {
+        self.0.busy_micros()
+    }
 }
 
 /// The node's randomness.
