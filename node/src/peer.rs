@@ -15,7 +15,7 @@ mod mesh;
 pub use accept::serve;
 pub use ask::{AskError, ask};
 pub use frame::{Class, Failure, Hello};
-pub use mesh::{CallError, Handler, Me, Membership, Mesh};
+pub use mesh::{CallError, Handler, Me, Membership, Mesh, Stranger};
 
 #[cfg(test)]
 mod tests;

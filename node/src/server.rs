@@ -10,6 +10,7 @@ mod methods;
 mod peers;
 
 mod consensus;
+mod enrolment;
 mod founding;
 mod growth;
 mod joining;
@@ -29,6 +30,7 @@ pub mod gossip;
 
 mod admin;
 mod attempts;
+mod client_tls;
 mod definitions;
 mod edge;
 mod fetch;

@@ -12,6 +12,7 @@ mod units;
 pub use cluster::{ClusterSettings, Founding, RegionSettings, Transport};
 pub use node::{
     Advertise, Cluster, Durability, Feast, FeastCompat, Listen, Node, NodeSettings, Role, Store,
+    Tls,
 };
 pub use source::{SettingsError, load, print};
 pub use units::{Size, Span};

@@ -9,7 +9,25 @@
 mod cluster;
 #[path = "access/endpoints.rs"]
 mod endpoints;
+#[path = "access/join.rs"]
+mod join;
 #[path = "access/raw.rs"]
 mod raw;
 #[path = "access/tokens.rs"]
 mod tokens;
+
+#[path = "single_node/client.rs"]
+#[allow(dead_code, reason = "tests of one node use the rest")]
+mod client;
+#[path = "single_node/process.rs"]
+#[allow(dead_code, reason = "tests of one node use the rest")]
+mod process;
+
+#[path = "access/certificates.rs"]
+mod certificates;
+#[path = "access/clients.rs"]
+mod clients;
+#[path = "access/lab.rs"]
+mod lab;
+#[path = "access/starts.rs"]
+mod starts;

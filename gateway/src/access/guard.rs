@@ -4,12 +4,7 @@
 //! than a pointer's copy. A gateway that is cut off from its metadata goes on with the last one: it
 //! refuses tokens that expire meanwhile, and cannot hear of one that is revoked.
 
-use super::{
-    caller::Caller,
-    secret::{Secret, are_equal},
-    table::Requirement,
-    trail::Trail,
-};
+use super::{caller::Caller, secret::Secret, table::Requirement, trail::Trail};
 use crate::{edge::Clock, failure::Failure};
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use parking_lot::RwLock;
@@ -123,7 +118,7 @@ impl Guard {
             Snapshot::Tokens { cluster, tokens } => {
                 let secret = shown(headers)?;
                 let known = tokens.get(&secret.id());
-                let matching = known.filter(|token| are_equal(&token.hash, &secret.hash(*cluster)));
+                let matching = known.filter(|token| secret.is_of(&token.hash, *cluster));
                 let token = matching.ok_or_else(|| {
                     unauthenticated(
                         "the token is unknown or revoked; ask an administrator for another one",

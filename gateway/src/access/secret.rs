@@ -73,6 +73,12 @@ impl Secret {
         TokenHash(bytes.expect("SHA-256 has 32 bytes"))
     }
 
+    /// Whether `hash` is kept of it.
+    #[must_use]
+    pub fn is_of(&self, hash: &TokenHash, cluster: ClusterId) -> bool {
+        are_equal(hash, &self.hash(cluster))
+    }
+
     /// The text that is shown.
     #[must_use]
     pub fn text(&self) -> String {
@@ -81,7 +87,7 @@ impl Secret {
 }
 
 /// Whether two hashes are equal, in a time that does not tell where they differ.
-pub(super) fn are_equal(one: &TokenHash, other: &TokenHash) -> bool {
+fn are_equal(one: &TokenHash, other: &TokenHash) -> bool {
     let differing = one.0.iter().zip(&other.0);
     let bits = differing.fold(0, |bits, (one, other)| bits | (one ^ other));
     std::hint::black_box(bits) == 0

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Atoll, a feature database: rows of features, written as events happen and looked up in one call.
 #[derive(Debug, Parser)]
@@ -40,11 +41,35 @@ pub struct Globals {
         long,
         global = true,
         env = "ATOLL_GATEWAY",
-        value_name = "HOST:PORT",
+        value_name = "[https://]HOST:PORT",
         value_delimiter = ',',
         default_value = "127.0.0.1:6570"
     )]
     pub gateway: Vec<GatewayAddress>,
+
+    /// Authorities of gateways named with https://, as PEM
+    #[arg(long, global = true, env = "ATOLL_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// What is shown to a gateway that asks clients for certificates, as PEM
+    #[arg(
+        long,
+        global = true,
+        env = "ATOLL_CLIENT_CERTIFICATE_FILE",
+        value_name = "FILE",
+        requires = "client_key_file"
+    )]
+    pub client_certificate_file: Option<PathBuf>,
+
+    /// Its key, as PEM
+    #[arg(
+        long,
+        global = true,
+        env = "ATOLL_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        requires = "client_certificate_file"
+    )]
+    pub client_key_file: Option<PathBuf>,
 
     /// A table for people, or JSON: one document, or one line per record
     #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Table)]

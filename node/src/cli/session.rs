@@ -4,8 +4,12 @@ use super::{
     arguments::{Cli, Command, Globals},
     output::Output,
 };
-use crate::client::gateways::{Gateways, SetupError};
-use std::sync::Arc;
+use crate::{
+    client::{gateways::Gateways, tls::Trust},
+    security::ClientCertificate,
+};
+use anyhow::Context as _;
+use std::{path::PathBuf, sync::Arc};
 
 /// A command's surroundings.
 #[derive(Debug)]
@@ -18,12 +22,33 @@ pub struct Session {
 
 impl Session {
     /// From the flags; a token at the command goes before one in front of it or in the environment.
-    pub fn new(globals: &Globals, token: Option<&str>) -> Result<Self, SetupError> {
+    pub fn new(globals: &Globals, token: Option<&str>) -> anyhow::Result<Self> {
+        let gateways = Gateways::trusting(&globals.gateway, token, &trust(globals)?)?;
         Ok(Self {
-            gateways: Arc::new(Gateways::new(&globals.gateway, token)?),
+            gateways: Arc::new(gateways),
             output: Output::new(globals.output, globals.quiet),
         })
     }
+}
+
+fn trust(globals: &Globals) -> anyhow::Result<Trust> {
+    let read = |flag: &str, file: &Option<PathBuf>| {
+        let read = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file);
+            text.with_context(|| format!("read {flag} {}", file.display()))
+        };
+        file.as_ref().map(read).transpose()
+    };
+    let certificate = read(
+        "--client-certificate-file",
+        &globals.client_certificate_file,
+    )?;
+    let key = read("--client-key-file", &globals.client_key_file)?;
+    let shown = certificate.zip(key);
+    Ok(Trust {
+        authorities: read("--ca-file", &globals.ca_file)?,
+        shown: shown.map(|(certificate, key)| ClientCertificate { certificate, key }),
+    })
 }
 
 /// Runs a client's command to its end.

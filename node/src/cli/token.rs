@@ -24,7 +24,7 @@ pub struct TokenArguments {
 pub enum TokenCommand {
     /// Make a token; it is shown once
     Create {
-        /// What it lets its owner do; nodes ask for none yet, so `join` is refused
+        /// What it lets its owner do; `join` lets one node join
         #[arg(long, value_enum, required = true, value_delimiter = ',')]
         role: Vec<RoleArgument>,
         /// In these projects
@@ -36,7 +36,7 @@ pub enum TokenCommand {
         /// What it is for
         #[arg(long, default_value = "")]
         name: String,
-        /// How long it holds, for example 90d; else until it is revoked
+        /// How long it holds, for example 90d; else until it is revoked, or for a day with the role join
         #[arg(long, value_name = "SPAN")]
         expires: Option<Span>,
     },

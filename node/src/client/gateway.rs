@@ -2,15 +2,19 @@
 
 use std::{fmt, str::FromStr};
 
-/// `HOST:PORT` of a gateway's gRPC; an IPv6 host stands in brackets.
+/// `HOST:PORT` of a gateway's gRPC, with `https://` before it where it is spoken to with TLS; an IPv6
+/// host stands in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GatewayAddress {
     authority: String,
+    is_tls: bool,
 }
 
 /// The text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("gateway {given:?} {fault}; write HOST:PORT, for example 127.0.0.1:6570")]
+#[error(
+    "gateway {given:?} {fault}; write HOST:PORT or https://HOST:PORT, for example 127.0.0.1:6570"
+)]
 pub struct InvalidAddress {
     given: String,
     fault: &'static str,
@@ -22,6 +26,25 @@ impl GatewayAddress {
     pub fn uri(&self) -> String {
         format!("http://{}", self.authority)
     }
+
+    /// Whether it is spoken to with TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Where it is, as the network takes it.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The name or address that its certificate must have.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.authority.rsplit_once(':').map(|(host, _)| host);
+        host.unwrap_or(&self.authority).trim_matches(['[', ']'])
+    }
 }
 
 impl FromStr for GatewayAddress {
@@ -29,9 +52,14 @@ impl FromStr for GatewayAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        match fault(text) {
+        let (is_tls, authority) = match text.strip_prefix("https://") {
+            Some(rest) => (true, rest.trim_end_matches('/')),
+            None => (false, text),
+        };
+        match fault(authority) {
             None => Ok(Self {
-                authority: text.to_owned(),
+                authority: authority.to_owned(),
+                is_tls,
             }),
             Some(fault) => Err(InvalidAddress {
                 given: text.to_owned(),
@@ -63,6 +91,7 @@ fn fault(text: &str) -> Option<&'static str> {
 
 impl fmt::Display for GatewayAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_tls { "https://" } else { "" })?;
         f.write_str(&self.authority)
     }
 }
@@ -77,6 +106,14 @@ mod tests {
             let address: GatewayAddress = good.parse().unwrap();
             assert_eq!(address.uri(), format!("http://{good}"));
         }
+    }
+
+    #[test]
+    fn https_means_tls_and_stays_in_the_text() {
+        let address: GatewayAddress = "https://[::1]:6570/".parse().unwrap();
+        assert!(address.is_tls());
+        assert_eq!(address.to_string(), "https://[::1]:6570");
+        assert_eq!((address.host(), address.authority()), ("::1", "[::1]:6570"));
     }
 
     #[test]

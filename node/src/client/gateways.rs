@@ -3,7 +3,12 @@
 //! Which fault sends a call on to the next gateway is decided here; repeating a write later is the
 //! caller's business, because only the caller knows its request id and its patience.
 
-use super::{fault::Fault, gateway::GatewayAddress};
+use super::{
+    fault::Fault,
+    gateway::GatewayAddress,
+    tls::{Opener, Trust},
+};
+use crate::security::AuthorityError;
 use gateway::admission::{CLASS_HEADER, Class};
 use proto::reason::{Action, Reason};
 use std::{
@@ -38,6 +43,8 @@ pub struct Gateways {
 struct Door {
     address: GatewayAddress,
     channel: Channel,
+    /// How it is spoken to with TLS, if it is.
+    tls: Option<Opener>,
 }
 
 /// Why a call has no answer.
@@ -96,6 +103,14 @@ pub enum SetupError {
         /// What the transport said.
         cause: String,
     },
+    /// A gateway speaks TLS, and nobody says whom to trust.
+    #[error(
+        "gateway {0} speaks TLS; name the authority of its certificate with --ca-file FILE or ATOLL_CA_FILE"
+    )]
+    NoAuthorities(GatewayAddress),
+    /// The authorities cannot be used.
+    #[error("use --ca-file, --client-certificate-file and --client-key-file: {0}")]
+    Authorities(#[from] AuthorityError),
     /// There is none.
     #[error("no gateway is named; name one with --gateway HOST:PORT")]
     None,
@@ -104,6 +119,15 @@ pub enum SetupError {
 impl Gateways {
     /// Prepares connections; none is opened before the first call. Wants a tokio runtime.
     pub fn new(addresses: &[GatewayAddress], token: Option<&str>) -> Result<Self, SetupError> {
+        Self::trusting(addresses, token, &Trust::default())
+    }
+
+    /// The same, for gateways with `https://` as well.
+    pub fn trusting(
+        addresses: &[GatewayAddress],
+        token: Option<&str>,
+        trust: &Trust,
+    ) -> Result<Self, SetupError> {
         if addresses.is_empty() {
             return Err(SetupError::None);
         }
@@ -112,7 +136,10 @@ impl Gateways {
             .transpose()
             .map_err(|_| SetupError::Token)?;
         Ok(Self {
-            doors: addresses.iter().map(door).collect::<Result<_, _>>()?,
+            doors: addresses
+                .iter()
+                .map(|address| door(address, trust))
+                .collect::<Result<_, _>>()?,
             preferred: AtomicUsize::new(0),
             authorization,
             class: None,
@@ -163,7 +190,8 @@ impl Gateways {
                     return Ok(answer.into_inner());
                 }
                 Err(status) => {
-                    let error = self.error(&or_too_late(status, deadline));
+                    let status = or_too_late(status, deadline);
+                    let error = self.error(&status, &self.doors[index]).await;
                     if !sends_on(&error) {
                         return Err(error);
                     }
@@ -189,8 +217,8 @@ impl Gateways {
         request
     }
 
-    fn error(&self, status: &Status) -> CallError {
-        if !is_of_transport(status) {
+    async fn error(&self, status: &Status, door: &Door) -> CallError {
+        if !is_closed(status) && !is_of_transport(status) {
             return Fault::of(status).into();
         }
         let addresses: Vec<String> = self
@@ -200,28 +228,53 @@ impl Gateways {
             .collect();
         CallError::Unreachable {
             addresses: addresses.join(", "),
-            cause: root_cause(status),
+            cause: door.cause(status).await,
         }
     }
 }
 
-fn door(address: &GatewayAddress) -> Result<Door, SetupError> {
+fn door(address: &GatewayAddress, trust: &Trust) -> Result<Door, SetupError> {
     let endpoint = Endpoint::from_shared(address.uri()).map_err(|error| SetupError::Address {
         address: address.clone(),
         cause: error.to_string(),
     })?;
-    let channel = endpoint
+    let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(16 << 20)
-        .connect_lazy();
+        .initial_connection_window_size(16 << 20);
+    let tls = match address.is_tls() {
+        true => Some(Opener::new(address, trust)?),
+        false => None,
+    };
+    let channel = match &tls {
+        Some(opener) => endpoint.connect_with_connector_lazy(opener.connector()),
+        None => endpoint.connect_lazy(),
+    };
     Ok(Door {
         address: address.clone(),
         channel,
+        tls,
     })
+}
+
+impl Door {
+    /// Why it cannot be spoken to.
+    async fn cause(&self, status: &Status) -> String {
+        match &self.tls {
+            Some(opener) => {
+                let said = opener.why_closed().await;
+                said.unwrap_or_else(|| root_cause(status))
+            }
+            None if was_broken_off(status) => format!(
+                "it closed the connection; if it speaks TLS, name it https://{}",
+                self.address
+            ),
+            None => root_cause(status),
+        }
+    }
 }
 
 /// The answer of a gateway that speaks for itself ends the call; another may do better otherwise.
@@ -254,6 +307,30 @@ fn too_late(deadline: Duration) -> Status {
         "no answer within {:.1} s; a write may have happened all the same",
         deadline.as_secs_f64()
     ))
+}
+
+/// Whether the connection was closed before the call was sent.
+fn is_closed(status: &Status) -> bool {
+    status.code() == Code::Cancelled && status.message() == "operation was canceled"
+}
+
+/// Whether the other end closed the connection rather than not being there.
+fn was_broken_off(status: &Status) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let mut source = status.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            let broken = [
+                BrokenPipe,
+                ConnectionAborted,
+                ConnectionReset,
+                UnexpectedEof,
+            ];
+            return broken.contains(&error.kind());
+        }
+        source = error.source();
+    }
+    is_closed(status)
 }
 
 /// Whether the status was made on this side, because the connection failed.

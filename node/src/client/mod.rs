@@ -4,6 +4,8 @@
 //! no SDK: nothing here is meant for programs of others.
 
 pub mod gateway;
+pub mod tls;
+
 pub mod gateways;
 
 pub mod fault;

@@ -1,11 +1,14 @@
 //! The listening side: connections that other nodes made to this one.
 
 use super::{
-    connection::{Reading, next, write_all, write_one},
-    frame::{Frame, Hello, Kind},
-    mesh::{Handler, Me},
+    connection::{Reading, Writing, next_within, write_all, write_one},
+    frame::{FRAME_BYTES, Frame, Hello, Kind},
+    mesh::{Handler, Me, Stranger},
 };
-use crate::components::{Connection, Listener};
+use crate::{
+    components::{Connection, Listener},
+    security::{Met, Proof},
+};
 use proto::id::{ClusterId, NodeId};
 use std::{io, sync::Arc};
 use tokio::{
@@ -16,6 +19,12 @@ use tokio::{
 /// Calls of one connection that are carried out at the same time; more wait in the connection.
 const CALLS_AT_ONCE: usize = 512;
 const ANSWERS_QUEUED: usize = 1_024;
+/// The same for one that is no member: it asks one thing.
+const CALLS_OF_STRANGERS: usize = 2;
+/// What one may say before it is known to be a member.
+const STRANGERS_BYTES: usize = 256 << 10;
+/// What a plain connection hears where the cluster is secured.
+const PLAIN: &str = "the node belongs to a cluster that is secured, and is spoken to without TLS; a node joins with a token in cluster.join_token_file (`atoll token create --role join`)";
 
 /// Takes connections until the listener fails.
 pub async fn serve(
@@ -39,15 +48,20 @@ async fn attend(
     me: &Me,
     handler: Arc<dyn Handler>,
 ) -> io::Result<()> {
-    let (mut reading, mut writing) = split(connection);
-    let first = next(&mut reading).await?;
-    let hello = match admit(&first, me) {
-        Ok(hello) => hello,
-        Err(why) => {
-            let mut away = Frame::bare(Kind::TurnedAway);
-            away.payload = why.into();
-            return write_one(&mut writing, &away).await;
+    let (connection, proof) = match me.security.accept(connection).await? {
+        Met::Secured(connection, proof) => (connection, proof),
+        Met::Plain(connection) => {
+            let (mut reading, mut writing) = split(connection);
+            // What it said is read, or closing would throw the answer away.
+            let _ = next_within(&mut reading, STRANGERS_BYTES).await;
+            return turn_away(&mut writing, PLAIN.into()).await;
         }
+    };
+    let (mut reading, mut writing) = split(connection);
+    let first = next_within(&mut reading, STRANGERS_BYTES).await?;
+    let (hello, standing) = match admit(&first, me, &proof) {
+        Ok(admitted) => admitted,
+        Err(why) => return turn_away(&mut writing, why).await,
     };
     let mut answer = Frame::bare(Kind::Hello);
     answer.payload = me.hello(hello.node, hello.class).encode();
@@ -55,11 +69,43 @@ async fn attend(
     let (answers, mut queue) = mpsc::channel(ANSWERS_QUEUED);
     tokio::select! {
         written = write_all(writing, &mut queue) => written,
-        read = take(&mut reading, &hello, &answers, &handler) => read,
+        read = take(&mut reading, (hello.node, standing), &answers, &handler) => read,
     }
 }
 
-fn admit(first: &Frame, me: &Me) -> Result<Hello, String> {
+async fn turn_away(writing: &mut Writing, why: String) -> io::Result<()> {
+    let mut away = Frame::bare(Kind::TurnedAway);
+    away.payload = why.into();
+    write_one(writing, &away).await
+}
+
+/// What the other side is.
+#[derive(Clone, Copy)]
+enum Standing {
+    Member,
+    Stranger(Stranger),
+}
+
+impl Standing {
+    fn of(hello: &Hello, proof: &Proof) -> Self {
+        match (hello.cluster, proof) {
+            (ClusterId(0), Proof::Nothing) => Self::Stranger(Stranger::Unknown),
+            (ClusterId(0), Proof::Word | Proof::Certificate(..)) => {
+                Self::Stranger(Stranger::Believed)
+            }
+            (_, Proof::Word | Proof::Nothing | Proof::Certificate(..)) => Self::Member,
+        }
+    }
+
+    fn limits(self) -> (usize, usize) {
+        match self {
+            Self::Member => (FRAME_BYTES, CALLS_AT_ONCE),
+            Self::Stranger(_) => (STRANGERS_BYTES, CALLS_OF_STRANGERS),
+        }
+    }
+}
+
+fn admit(first: &Frame, me: &Me, proof: &Proof) -> Result<(Hello, Standing), String> {
     if first.kind != Kind::Hello {
         return Err("a hello was expected".into());
     }
@@ -74,29 +120,38 @@ fn admit(first: &Frame, me: &Me) -> Result<Hello, String> {
             None => "this node belongs to no cluster yet".into(),
         });
     }
+    let standing = Standing::of(&hello, proof);
+    if matches!(standing, Standing::Member) && !proof.is_of(hello.node) {
+        return Err(format!(
+            "node {} shows no certificate of its own; it joins with a token in cluster.join_token_file",
+            hello.node
+        ));
+    }
     if hello.to != me.node && hello.to != NodeId(0) {
         return Err(format!("this is node {}, not {}", me.node, hello.to));
     }
-    Ok(hello)
+    Ok((hello, standing))
 }
 
 async fn take(
     reading: &mut Reading,
-    hello: &Hello,
+    (from, standing): (NodeId, Standing),
     answers: &mpsc::Sender<Frame>,
     handler: &Arc<dyn Handler>,
 ) -> io::Result<()> {
-    let from = hello.node;
-    let is_stranger = hello.cluster == ClusterId(0);
-    let room = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+    let (most_bytes, most_calls) = standing.limits();
+    let room = Arc::new(Semaphore::new(most_calls));
     loop {
-        let frame = next(reading).await?;
-        let is_meant = !is_stranger || handler.is_open(frame.method);
+        let frame = next_within(reading, most_bytes).await?;
+        let is_meant = match standing {
+            Standing::Member => true,
+            Standing::Stranger(stranger) => handler.is_open_to(stranger, frame.method),
+        };
         match frame.kind {
             Kind::Message | Kind::Call if !is_meant => {
                 return Err(io::Error::new(
                     io::ErrorKind::PermissionDenied,
-                    "a node without a cluster may only ask to join or to be founded",
+                    "one that is no member may only ask to join or to be founded",
                 ));
             }
             Kind::Message => handler.message(from, frame.method, frame.payload).await,

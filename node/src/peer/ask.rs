@@ -4,7 +4,7 @@
 use super::{
     connection::{PING_EVERY, Reading, Writing, next, write_one},
     frame::{Class, Failure, Frame, Kind},
-    lane::check_answer,
+    lane::{check_answer, greet},
     mesh::{CallError, Me},
 };
 use crate::components::Network;
@@ -49,13 +49,13 @@ async fn call(
 ) -> Result<(NodeId, Bytes), AskError> {
     let unreachable = AskError::Unreachable;
     let connection = network.connect(address).await.map_err(unreachable)?;
+    let secured = me.security.connect(connection).await;
+    let (connection, proof) = secured.map_err(unreachable)?;
     let (mut reading, mut writing) = split(connection);
     let hello = me.hello(NodeId(0), Class::Metadata);
-    let mut first = Frame::bare(Kind::Hello);
-    first.payload = hello.encode();
-    write_one(&mut writing, &first).await.map_err(unreachable)?;
-    let welcome = next(&mut reading).await.map_err(unreachable)?;
-    let node = check_answer(&welcome, &hello).map_err(unreachable)?;
+    let welcome = greet(&mut reading, &mut writing, &hello).await;
+    let welcome = welcome.map_err(unreachable)?;
+    let node = check_answer(&welcome, &hello, &proof).map_err(unreachable)?;
     let broken = |_| AskError::Call(CallError::Broken);
     let frame = Frame {
         kind: Kind::Call,

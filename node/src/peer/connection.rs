@@ -1,6 +1,6 @@
 //! Both directions of one connection: frames out of a queue, and word that the other end lives.
 
-use super::frame::{Frame, Kind};
+use super::frame::{FRAME_BYTES, Frame, Kind};
 use crate::components::Connection;
 use std::{io, time::Duration};
 use tokio::{
@@ -20,7 +20,12 @@ pub(super) type Writing = WriteHalf<Box<dyn Connection>>;
 
 /// The next frame, or an error once the other end was silent for too long.
 pub(super) async fn next(reading: &mut Reading) -> io::Result<Frame> {
-    match timeout(SILENT_AFTER, Frame::read(reading)).await {
+    next_within(reading, FRAME_BYTES).await
+}
+
+/// The same, of somebody who may not say more than `most_bytes`.
+pub(super) async fn next_within(reading: &mut Reading, most_bytes: usize) -> io::Result<Frame> {
+    match timeout(SILENT_AFTER, Frame::read(reading, most_bytes)).await {
         Ok(frame) => frame,
         Err(_) => Err(io::Error::new(
             io::ErrorKind::TimedOut,

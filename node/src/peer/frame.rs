@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub const WIRE_VERSION: u16 = 1;
 const HEADER_BYTES: usize = 12;
 /// A whole client message and what is said around it.
-const FRAME_BYTES: usize = MESSAGE_BYTES + (1 << 20);
+pub(super) const FRAME_BYTES: usize = MESSAGE_BYTES + (1 << 20);
 
 /// Kinds of traffic that do not wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,9 +100,12 @@ impl Frame {
     }
 
     /// The next frame of a stream.
-    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
+    pub(super) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        most_bytes: usize,
+    ) -> io::Result<Self> {
         let length = stream.read_u32_le().await? as usize;
-        if !(HEADER_BYTES..=FRAME_BYTES).contains(&length) {
+        if !(HEADER_BYTES..=most_bytes).contains(&length) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "a frame's length cannot be",

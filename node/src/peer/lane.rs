@@ -1,10 +1,11 @@
 //! A lane: this node's connection to one other for one class of traffic, made again when it breaks.
 
 use super::{
-    connection::{next, write_all, write_one},
+    connection::{Reading, Writing, next, write_all, write_one},
     frame::{Class, Failure, Frame, Hello, Kind},
     mesh::{CallError, Shared},
 };
+use crate::security::{Proof, explain};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use proto::id::NodeId;
@@ -120,6 +121,9 @@ async fn keep(
         match run(&shared, &address, &hello, &mut frames, &waiting).await {
             Ok(()) => return,
             Err(Broke { error, was_open }) => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    tracing::warn!(%address, node = %to, ?class, %error, "refused by a node, or refusing it");
+                }
                 tracing::debug!(%address, ?class, %error, "connection to a node broke");
                 if was_open {
                     pause = RETRY_FIRST;
@@ -171,12 +175,13 @@ async fn run(
     let connection = connected
         .map_err(|_| closed(io::ErrorKind::TimedOut.into()))?
         .map_err(closed)?;
+    let secured = shared.me.security.connect(connection).await;
+    let (connection, proof) = secured.map_err(closed)?;
     let (mut reading, mut writing) = split(connection);
-    let mut first = Frame::bare(Kind::Hello);
-    first.payload = hello.encode();
-    write_one(&mut writing, &first).await.map_err(closed)?;
-    let answer = next(&mut reading).await.map_err(closed)?;
-    let peer = check_answer(&answer, hello).map_err(closed)?;
+    let answer = greet(&mut reading, &mut writing, hello)
+        .await
+        .map_err(closed)?;
+    let peer = check_answer(&answer, hello, &proof).map_err(closed)?;
     shared.handler.up(peer, hello.class);
     let open = |error| Broke {
         error,
@@ -188,14 +193,37 @@ async fn run(
     }
 }
 
-pub(super) fn check_answer(answer: &Frame, hello: &Hello) -> io::Result<NodeId> {
+/// Says hello and hears the answer. Only then does a peer say what it thinks of this node's certificate,
+/// and it may have closed before the hello came.
+pub(super) async fn greet(
+    reading: &mut Reading,
+    writing: &mut Writing,
+    hello: &Hello,
+) -> io::Result<Frame> {
+    let mut first = Frame::bare(Kind::Hello);
+    first.payload = hello.encode();
+    let said = write_one(writing, &first).await;
+    match next(reading).await.map_err(explain) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+            Err(said.err().unwrap_or(error))
+        }
+        heard => heard,
+    }
+}
+
+pub(super) fn check_answer(answer: &Frame, hello: &Hello, proof: &Proof) -> io::Result<NodeId> {
     let refused = |text: String| io::Error::new(io::ErrorKind::PermissionDenied, text);
     match answer.kind {
         Kind::Hello => {
             let other =
                 Hello::decode(&answer.payload).map_err(|error| refused(error.to_string()))?;
             let meant = hello.to == NodeId(0) || hello.to == other.node;
-            if meant {
+            if meant && !proof.is_of(other.node) {
+                Err(refused(format!(
+                    "it says that it is node {}, and shows another certificate",
+                    other.node
+                )))
+            } else if meant {
                 Ok(other.node)
             } else {
                 Err(refused(format!("node {} answers there", other.node)))
@@ -207,10 +235,7 @@ pub(super) fn check_answer(answer: &Frame, hello: &Hello) -> io::Result<NodeId> 
     }
 }
 
-async fn take_answers(
-    reading: &mut super::connection::Reading,
-    waiting: &Waiting,
-) -> io::Result<()> {
+async fn take_answers(reading: &mut Reading, waiting: &Waiting) -> io::Result<()> {
     loop {
         let frame = next(reading).await?;
         let result = match frame.kind {

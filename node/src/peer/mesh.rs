@@ -4,7 +4,7 @@ use super::{
     frame::{Class, Failure, Hello},
     lane::Lane,
 };
-use crate::components::Network;
+use crate::{components::Network, security::Security};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -19,14 +19,23 @@ use std::{
 };
 use tokio::runtime::Handle;
 
+/// One that belongs to no cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// It has shown a certificate of this cluster, or this node asks for none.
+    Believed,
+    /// It has shown nothing.
+    Unknown,
+}
+
 /// What a node does with what others say.
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// A message came. Waiting here slows that sender down and nobody else.
     async fn message(&self, from: NodeId, method: u8, payload: Bytes);
 
-    /// Whether a node that belongs to no cluster may call this: it asks to join, or to be founded.
-    fn is_open(&self, method: u8) -> bool;
+    /// Whether one that belongs to no cluster may call this: it asks to join, or to be founded.
+    fn is_open_to(&self, stranger: Stranger, method: u8) -> bool;
 
     /// A call came.
     async fn call(&self, from: NodeId, method: u8, payload: Bytes) -> Result<Bytes, Failure>;
@@ -70,6 +79,8 @@ pub struct Me {
     pub node: NodeId,
     /// Its run.
     pub boot: BootId,
+    /// How it and the others know who they are.
+    pub security: Security,
 }
 
 /// The cluster that this node belongs to: none at first, then one for good. Clones are one.

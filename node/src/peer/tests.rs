@@ -1,20 +1,27 @@
 //! Two nodes on loopback.
 
 use super::{
-    Class, Failure, Handler, Mesh, ask,
+    Class, Failure, Handler, Mesh, Stranger, ask,
     mesh::{CallError, Me, Membership},
     serve,
 };
-use crate::components::{Network, TcpNetwork};
+use crate::{
+    components::{Network, TcpNetwork},
+    security::Security,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::id::{BootId, ClusterId, NodeId};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
+mod security;
+
 const WAIT: Duration = Duration::from_secs(20);
 /// What a node without a cluster may call.
 const OPEN: u8 = 3;
+/// What it may call if it has shown a certificate.
+const BELIEVED: u8 = 5;
 /// What takes longer than a connection may be silent.
 const SLOW: u8 = 4;
 
@@ -30,7 +37,7 @@ impl Handler for Recorder {
         match method {
             1 => Ok(payload.iter().rev().copied().collect()),
             2 => std::future::pending().await,
-            OPEN => Ok("welcome".into()),
+            OPEN | BELIEVED => Ok("welcome".into()),
             SLOW => {
                 tokio::time::sleep(super::connection::SILENT_AFTER * 2).await;
                 Ok("at last".into())
@@ -39,8 +46,8 @@ impl Handler for Recorder {
         }
     }
 
-    fn is_open(&self, method: u8) -> bool {
-        method == OPEN
+    fn is_open_to(&self, stranger: Stranger, method: u8) -> bool {
+        method == OPEN || method == BELIEVED && stranger == Stranger::Believed
     }
 
     fn up(&self, node: NodeId, class: Class) {
@@ -61,6 +68,7 @@ fn me(cluster: u128, node: u64) -> Me {
         cluster: membership,
         node: NodeId(node),
         boot: BootId(node),
+        security: Security::default(),
     }
 }
 

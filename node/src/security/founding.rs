@@ -23,15 +23,15 @@ pub fn found(
         kept.map_err(failed("keep a secret"))
     };
     let kept = |name: &str| home.secret(name).map_err(failed("read a secret"));
-    let authority = match kept(AUTHORITY_KEY)? {
-        Some(pem) => Authority::of_key(&pem)?,
+    let kept_before = match authority(home)? {
+        Some(authority) => authority,
         None => {
             let authority = Authority::make()?;
-            keep(AUTHORITY_KEY, &authority.key())?;
+            keep_authority(home, &authority)?;
             authority
         }
     };
-    let certificate = authority.certificate()?;
+    let certificate = kept_before.certificate()?;
     keep(AUTHORITY, &certificate)?;
     let first = match kept(FIRST_TOKEN)? {
         Some(text) => Secret::read(text.trim()).map_err(failed("read the first token"))?,
@@ -47,6 +47,25 @@ pub fn found(
         authority: certificate.into(),
         administrator: administrator(&first, cluster, at_millis),
     })
+}
+
+/// The authority, at a node that may sign.
+pub fn authority(home: &dyn Home) -> Result<Option<Authority>, AuthorityError> {
+    let pem = home
+        .secret(AUTHORITY_KEY)
+        .map_err(failed("read a secret"))?;
+    pem.map(|pem| Authority::of_key(&pem)).transpose()
+}
+
+/// The authority's certificate, at every node that has had papers.
+pub fn authority_certificate(home: &dyn Home) -> Result<Option<String>, AuthorityError> {
+    home.secret(AUTHORITY).map_err(failed("read a secret"))
+}
+
+/// Keeps the authority: this node may sign from now on.
+pub fn keep_authority(home: &dyn Home, authority: &Authority) -> Result<(), AuthorityError> {
+    let kept = home.keep_secret(AUTHORITY_KEY, &authority.key());
+    kept.map_err(failed("keep a secret"))
 }
 
 fn administrator(secret: &Secret, cluster: ClusterId, at_millis: u64) -> Token {

@@ -4,7 +4,7 @@ use super::{methods::Call, peers::Service};
 use crate::{
     components::{Entropy, Network},
     peer::{AskError, CallError, Failure, Me, Membership, ask},
-    settings::{ClusterSettings, Durability, NodeSettings, RegionSettings, Role, Transport},
+    settings::{ClusterSettings, Durability, NodeSettings, RegionSettings, Role, Tls, Transport},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -79,6 +79,7 @@ pub async fn init(
         cluster: Membership::default(),
         node: NodeId(entropy.id()),
         boot: BootId(entropy.id()),
+        security: crate::security::Security::default(),
     };
     let payload = serde_json::to_vec(founding).expect("settings are plain data");
     let asked = ask(network, &me, at, Call::Init as u8, payload.into(), within).await;
@@ -167,6 +168,12 @@ pub fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), 
     if founding.cluster.secure == Some(false) {
         check_closed(settings)?;
     }
+    let has_no_files = |tls: &Tls| tls.certificate_file.is_none();
+    if !is_secured(settings, founding) && settings.tls.as_ref().is_some_and(has_no_files) {
+        return Err(
+            "the node's [tls] names no files, and an open cluster has no authority that could sign a certificate; set tls.certificate_file and tls.key_file there, or found the cluster with cluster.secure = true".into(),
+        );
+    }
     if !settings.node.roles.contains(&Role::Voter) {
         return Err("the node does not have the role voter; ask one that has".into());
     }
@@ -230,6 +237,22 @@ fn durability(settings: &NodeSettings) -> region::Durability {
     match settings.store.durability {
         Durability::Fsync => region::Durability::Fsync,
         Durability::Replicated => region::Durability::Replicated,
+    }
+}
+
+/// Whether the node is as secured as its cluster; if not, what to change.
+pub fn check_security(settings: &NodeSettings, registry: &Registry, me: &Me) -> Result<(), String> {
+    match (
+        registry.access.authority.is_some(),
+        me.security.has_papers(),
+    ) {
+        (true, false) => Err(format!(
+            "the cluster is secured, and secrets/ in {} has no certificate of this node; give it a token in \
+             cluster.join_token_file",
+            settings.node.data_dir.display()
+        )),
+        (false, _) => check_closed(settings),
+        (true, true) => Ok(()),
     }
 }
 
@@ -310,6 +333,7 @@ mod tests {
             cluster: Membership::default(),
             node: NodeId(1),
             boot: BootId(1),
+            security: crate::security::Security::default(),
         };
         let desk = InitDesk {
             asked,

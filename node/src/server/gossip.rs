@@ -8,7 +8,10 @@ pub mod facts;
 pub mod liveness;
 
 use super::{region::RegionView, running::Background};
-use crate::components::{Clock, Datagrams, Socket};
+use crate::{
+    components::{Clock, Datagrams, Socket},
+    security::Seal,
+};
 use async_trait::async_trait;
 use chitchat::{
     Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, ProtocolVersion,
@@ -61,6 +64,8 @@ pub struct Parts {
     pub region: RegionView,
     /// The way to them.
     pub datagrams: Arc<dyn Datagrams>,
+    /// How it is authenticated.
+    pub seal: Seal,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How much this node holds at present.
@@ -84,7 +89,7 @@ impl Parts {
             tracing::warn!(%fault, "gossip broke off and begins again");
             socket = loop {
                 sleep(RETRY_AFTER).await;
-                match self.datagrams.open(self.listen).await {
+                match self.datagrams.open(self.listen, &self.seal).await {
                     Ok(socket) => break socket,
                     Err(error) => tracing::warn!(%error, "listen for gossip"),
                 }

@@ -5,6 +5,7 @@
 
 use super::{
     consensus::Consensus,
+    enrolment,
     founding::{self, Asked, Founded},
     joining::{Directions, ask_seeds},
     peers::{Groups, RaftOverMesh},
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     components::{Components, Home},
     peer::{Me, Mesh},
-    security::{self, AuthorityError, FIRST_TOKEN},
+    security::{self, AuthorityError, FIRST_TOKEN, Identity},
     server::data_dir::DataDirError,
     settings::{ClusterSettings, NodeSettings, Role},
 };
@@ -188,6 +189,9 @@ impl Start<'_> {
         asked: &mut mpsc::Receiver<Asked>,
     ) -> Result<(), MetadataError> {
         if let Some(cluster) = self.home.cluster()? {
+            if self.me.security.lacks_papers() {
+                self.come_back(cluster).await?;
+            }
             self.me.cluster.join(cluster);
             return Ok(());
         }
@@ -200,7 +204,8 @@ impl Start<'_> {
                 self.wait_for(NO_CLUSTER.into());
                 std::future::pending().await
             } else {
-                self.ask_until_told().await
+                self.enrol().await?;
+                Ok::<_, MetadataError>(self.ask_until_told().await)
             }
         };
         tokio::pin!(joined);
@@ -208,13 +213,44 @@ impl Start<'_> {
         // them has a cluster.
         loop {
             let asked = tokio::select! {
-                directions = &mut joined => return self.join(global, &directions),
+                directions = &mut joined => return self.join(global, &directions?),
                 asked = asked.recv() => asked.ok_or(MetadataError::Stopped)?,
             };
             if self.found_as_asked(global, asked).await? {
                 return Ok(());
             }
         }
+    }
+
+    /// Gets new papers for a member whose own have ended, or are gone.
+    async fn come_back(&self, cluster: ClusterId) -> Result<(), MetadataError> {
+        if security::kept_authority(self.home)?.is_some() {
+            return self.sign_own_papers(cluster);
+        }
+        if self.settings.cluster.join_token_file.is_some() {
+            return self.enrol().await;
+        }
+        Err(MetadataError::Refused {
+            doing: "go on in the cluster",
+            why: "this node's certificate has ended, or is gone from secrets/ in its data directory; give it a new \
+                  token in cluster.join_token_file (`atoll token create --role join`)"
+                .into(),
+        })
+    }
+
+    /// Gets this node its papers, where it has a token and no papers yet.
+    async fn enrol(&self) -> Result<(), MetadataError> {
+        if self.me.security.has_papers() || self.settings.cluster.join_token_file.is_none() {
+            return Ok(());
+        }
+        let say = |why| self.wait_for(format!("no seed lets this node join yet: {why}"));
+        let (settings, components) = (self.settings, self.components);
+        let enrolled = enrolment::enrol(settings, components, self.me, self.home, say).await;
+        enrolled.map_err(|why| MetadataError::Refused {
+            doing: "join the cluster",
+            why,
+        })?;
+        Ok(())
     }
 
     fn join(
@@ -284,6 +320,9 @@ impl Start<'_> {
             registry = group.linearizable(PATIENCE).await.map_err(propose)?.state;
         }
         let founded = registry.founding.as_ref().expect("it was founded above");
+        if registry.access.authority.is_some() {
+            self.sign_own_papers(founded.cluster)?;
+        }
         self.home.bind_to(founded.cluster)?;
         self.me.cluster.join(founded.cluster);
         Ok(Founded {
@@ -294,6 +333,22 @@ impl Start<'_> {
                 secrets.join(FIRST_TOKEN)
             }),
         })
+    }
+
+    /// The node that founds signs for itself.
+    fn sign_own_papers(&self, cluster: ClusterId) -> Result<(), MetadataError> {
+        let refused = |why| MetadataError::Refused {
+            doing: "sign the node's certificate",
+            why,
+        };
+        let missing = || refused("the authority's key is not in secrets/".into());
+        let authority = security::kept_authority(self.home)?.ok_or_else(missing)?;
+        let asks = enrolment::asks(self.home, self.me.node, self.settings).map_err(refused)?;
+        let clock = &self.components.clock;
+        let papers = authority.papers(cluster, &asks, clock.now().wall_millis())?;
+        let certificate = security::kept_authority_certificate(self.home)?;
+        let identity = Identity::keep(self.home, papers.with_authority(certificate.as_deref()))?;
+        Ok(self.me.security.show(&identity, clock)?)
     }
 
     /// What the cluster is secured with. It is kept before the cluster is founded: a founding that was

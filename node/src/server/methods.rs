@@ -1,5 +1,7 @@
 //! What nodes call each other for, and what they tell each other: the numbers on the wire.
 
+use crate::peer::Stranger;
+
 /// Calls, which have an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -24,6 +26,12 @@ pub enum Call {
     Repair = 9,
     /// Rows of a whole view in a shard that the callee holds, page by page.
     Scan = 10,
+    /// Papers for a node that joins with a token; also of a caller without a cluster.
+    Enrol = 20,
+    /// New papers for the node that calls.
+    Renew = 21,
+    /// The authority's key, for a voter of the global group.
+    Authority = 22,
 }
 
 /// Messages, which have none and may be lost.
@@ -51,17 +59,21 @@ impl Call {
             Self::Positions,
             Self::Repair,
             Self::Scan,
+            Self::Enrol,
+            Self::Renew,
+            Self::Authority,
         ];
         all.into_iter().find(|call| *call as u8 == number)
     }
 }
 
 impl Call {
-    /// Whether a node without a cluster may call it.
+    /// Whether somebody who is no member may call it.
     #[must_use]
-    pub const fn is_open(self) -> bool {
+    pub const fn is_open_to(self, stranger: Stranger) -> bool {
         match self {
-            Self::Join | Self::Init => true,
+            Self::Enrol => true,
+            Self::Join | Self::Init => matches!(stranger, Stranger::Believed),
             Self::Raft
             | Self::Fetch
             | Self::Write
@@ -69,7 +81,9 @@ impl Call {
             | Self::State
             | Self::Positions
             | Self::Repair
-            | Self::Scan => false,
+            | Self::Scan
+            | Self::Renew
+            | Self::Authority => false,
         }
     }
 }

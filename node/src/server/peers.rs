@@ -4,7 +4,7 @@ use super::{
     methods::{Call, Message},
     shards::{Input, message_codec},
 };
-use crate::peer::{CallError as MeshError, Class, Failure, Handler, Mesh};
+use crate::peer::{CallError as MeshError, Class, Failure, Handler, Mesh, Stranger};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -179,8 +179,8 @@ impl Handler for Peers {
         }
     }
 
-    fn is_open(&self, method: u8) -> bool {
-        Call::from_number(method).is_some_and(Call::is_open)
+    fn is_open_to(&self, stranger: Stranger, method: u8) -> bool {
+        Call::from_number(method).is_some_and(|call| call.is_open_to(stranger))
     }
 
     fn up(&self, node: NodeId, class: Class) {

@@ -41,7 +41,7 @@ pub struct Running {
     pub(super) node: NodeId,
     pub(super) background: Background,
     pub(super) groups: Metadata,
-    pub(super) home: Box<dyn Home>,
+    pub(super) home: Arc<dyn Home>,
 }
 
 impl Running {

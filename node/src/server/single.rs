@@ -22,6 +22,7 @@ pub fn settings(data_dir: &Path, port: u16) -> (NodeSettings, ClusterSettings) {
         },
         listen: Listen::on_ports_from(port),
         advertise: crate::settings::Advertise::default(),
+        tls: None,
         store: crate::settings::Store::default(),
         feast: crate::settings::Feast::default(),
     };

@@ -14,15 +14,19 @@ use super::{
     definitions::Published,
     founding,
     global::Global,
+    gossip::liveness::Liveness,
     guard, metadata, readiness, registration,
     running::{Background, Running},
 };
 use crate::{
-    components::{Components, Home},
+    components::{Components, Home, Socket},
+    security::{AuthorityError, Identity, Seal},
     settings::{ClusterSettings, NodeSettings},
 };
 use edge::{Edge, max_offset};
 use gateway::Gateway;
+use proto::id::ClusterId;
+use raft::placement::Member;
 use std::sync::Arc;
 use waiting::Waiting;
 
@@ -52,6 +56,9 @@ pub enum StartError {
     /// The definitions cannot be read by the gateway.
     #[error("lay out the definitions: {0}")]
     Definitions(#[from] gateway::failure::Failure),
+    /// A key or a certificate.
+    #[error(transparent)]
+    Security(#[from] AuthorityError),
     /// What the store holds contradicts itself.
     #[error("recover the shards: {0}")]
     Recover(String),
@@ -87,13 +94,14 @@ async fn run(
     let own = (&settings, &components);
     let mut background = Background::default();
     let (home, files) = files::open(&settings, &components)?;
-    let listening = listening::listen(&settings, &components).await?;
+    let listening = listening::listen(&settings, &components, &*home).await?;
     let waiting = Waiting::start(&listening, &components);
     let (clients, peer, gossip) = listening.apart();
-    let peering = peering::connect(&components, &*home, peer, &mut background);
+    let peering = peering::connect(&components, &*home, peer, &mut background)?;
     let found = (founding.as_ref(), &*home);
     let groups = metadata(own, found, &files, (&peering, waiting), &mut background).await?;
-    peering::take_part(own, &peering, &groups, &mut background);
+    let clients = clients.begin(&home, &mut background)?;
+    peering::take_part(own, &peering, (&groups, &home), &mut background)?;
     let node = peering.me.node;
     let me = registration::member(&settings, &peering.me, files.store_id);
     let faults = peering::register(me.clone(), &groups, &mut background);
@@ -105,9 +113,8 @@ async fn run(
     let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
     let asked_to_leave = leaving.subscribe();
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
-    let liveness = liveness::follow(own, (me, cluster), &held, gossip, &mut background);
-    let around = (&held.mesh, &groups);
-    peering::grow(&settings, around, liveness.clone(), &mut background);
+    let around = (gossip, &*home, &groups);
+    let liveness = hear(own, (me, cluster), &held, around, &mut background).await?;
     let (region, board) = (held.region.clone(), held.board.clone());
     let readiness = readiness::follow(region, board, asked_to_leave, &mut background);
     let (guard, trail) = guard::follow(&global, &components, &*home, &mut background);
@@ -174,8 +181,32 @@ async fn metadata(
     let registry = groups.global.newest();
     founding::check_name(settings, &registry).map_err(StartError::Setting)?;
     founding::check_durability(settings, &registry).map_err(StartError::Setting)?;
+    founding::check_security(settings, &registry, &peering.me).map_err(StartError::Setting)?;
     waiting.end().await;
     Ok(groups)
+}
+
+/// Gossips, and lets the groups grow by what is heard.
+async fn hear(
+    own: (&NodeSettings, &Components),
+    me: (Member, ClusterId),
+    held: &held::Held,
+    (gossip, home, groups): (Box<dyn Socket>, &dyn Home, &metadata::Metadata),
+    background: &mut Background,
+) -> Result<Liveness, StartError> {
+    let secured = (gossip, seal(home)?);
+    let liveness = liveness::follow(own, me, held, secured, background).await?;
+    peering::grow(own.0, (&held.mesh, groups), liveness.clone(), background);
+    Ok(liveness)
+}
+
+/// How gossip is authenticated: as the node's papers say.
+fn seal(home: &dyn Home) -> Result<Seal, StartError> {
+    let Some(identity) = Identity::kept(home)? else {
+        return Ok(Seal::Open);
+    };
+    let damaged = || StartError::Setting("secrets/identity.json has no key for gossip".into());
+    Seal::of(&identity.papers.gossip).ok_or_else(damaged)
 }
 
 fn check(settings: &NodeSettings) -> Result<(), StartError> {
@@ -184,11 +215,12 @@ fn check(settings: &NodeSettings) -> Result<(), StartError> {
             "node.roles is empty; name some of \"node\", \"gateway\" and \"voter\"".into(),
         ));
     }
-    match settings.listen.first_open() {
-        Some((key, address)) if !settings.listen.insecure_open => {
+    let open = settings.listen.first_open_to_clients();
+    match open {
+        Some((key, address)) if settings.tls.is_none() && !settings.listen.insecure_open => {
             Err(StartError::Setting(format!(
-                "listen.{key} is {address}, which others can reach without TLS and access control; listen on \
-             loopback, or set listen.insecure_open = true if the network around it is closed"
+                "listen.{key} is {address}, which others can reach, and clients would speak to it without TLS; add a \
+                 section [tls], listen on loopback, or set listen.insecure_open = true if the network around it is closed"
             )))
         }
         Some(_) | None => Ok(()),

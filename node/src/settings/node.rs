@@ -20,6 +20,9 @@ pub struct NodeSettings {
     /// How others reach it, where that differs.
     #[serde(default)]
     pub advertise: Advertise,
+    /// TLS for clients; left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// Its disk and memory.
     #[serde(default)]
     pub store: Store,
@@ -142,6 +145,14 @@ impl Listen {
         }
     }
 
+    /// The first of the clients' addresses that is not loopback, with its key.
+    #[must_use]
+    pub fn first_open_to_clients(&self) -> Option<(&'static str, SocketAddr)> {
+        let clients = [("grpc", self.grpc), ("http", self.http)];
+        let mut open = clients.into_iter();
+        open.find(|(_, address)| !address.ip().is_loopback())
+    }
+
     /// The first address that is not loopback, with its key.
     #[must_use]
     pub fn first_open(&self) -> Option<(&'static str, SocketAddr)> {
@@ -176,6 +187,21 @@ pub struct Advertise {
     /// Liveness and load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gossip: Option<String>,
+}
+
+/// TLS for clients, on gRPC and HTTP. Files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The certificate and those it rests on, as PEM. Left out: one of the cluster's authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<PathBuf>,
+    /// Its key, as PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// Clients must show a certificate of one of the authorities in this file as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// When a write counts as durable on a replica.

@@ -11,7 +11,13 @@ use toml::{Table, Value};
 /// Environment variables with this prefix override a node's file: `ATOLL_SECTION__KEY`.
 const PREFIX: &str = "ATOLL_";
 /// Variables of the client with the same prefix.
-const OTHERS: [&str; 2] = ["ATOLL_GATEWAY", "ATOLL_TOKEN"];
+const OTHERS: [&str; 5] = [
+    "ATOLL_GATEWAY",
+    "ATOLL_TOKEN",
+    "ATOLL_CA_FILE",
+    "ATOLL_CLIENT_CERTIFICATE_FILE",
+    "ATOLL_CLIENT_KEY_FILE",
+];
 
 /// Settings could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -26,10 +26,10 @@ pub struct Secured {
     pub channel: Channel,
     /// The first token.
     pub root: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let mut ports = (0..1_000).map(|_| {
         let probe = TcpListener::bind("127.0.0.1:0").unwrap();
         probe.local_addr().unwrap().port()
@@ -66,10 +66,16 @@ impl Secured {
             channel: endpoint.connect().await.unwrap(),
             root: std::fs::read_to_string(first).unwrap().trim().to_owned(),
             node,
-            _dir: dir,
+            dir,
         };
         secured.define().await;
         secured
+    }
+
+    /// The certificate of its authority.
+    pub fn authority(&self) -> String {
+        let file = self.dir.path().join("data/secrets/authority.pem");
+        std::fs::read_to_string(file).unwrap()
     }
 
     async fn define(&self) {

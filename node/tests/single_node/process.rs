@@ -61,6 +61,9 @@ pub fn atoll() -> Command {
     command
         .env_remove("ATOLL_GATEWAY")
         .env_remove("ATOLL_TOKEN")
+        .env_remove("ATOLL_CA_FILE")
+        .env_remove("ATOLL_CLIENT_CERTIFICATE_FILE")
+        .env_remove("ATOLL_CLIENT_KEY_FILE")
         .stdin(Stdio::null());
     command
 }

@@ -198,6 +198,15 @@ impl TryFrom<String> for TokenHash {
 }
 
 impl Token {
+    /// Who joined with it.
+    #[must_use]
+    pub fn joined(&self) -> Option<&JoinedNode> {
+        match &self.gives {
+            Gives::Join { used_by } => used_by.as_ref(),
+            Gives::Access(_) => None,
+        }
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn is_expired(&self, at_millis: u64) -> bool {
@@ -289,12 +298,21 @@ impl Registry {
         at_millis: u64,
     ) -> Result<Vec<String>, Refusal> {
         let refuse = |message: String| Refusal::of_field(Reason::Forbidden, "token", message);
+        let another =
+            |joined: &JoinedNode| joined.node == by.node && joined.public_key != by.public_key;
+        let mut joined = self
+            .access
+            .tokens
+            .values()
+            .filter_map(|token| token.joined());
+        let is_anothers = joined.any(another);
         let token = self.access.tokens.get_mut(&id).ok_or_else(|| unknown(id))?;
         let Gives::Join { used_by } = &token.gives else {
             return Err(refuse(format!("token {id} is not for joining")));
         };
         match used_by {
-            Some(first) if *first == by => return Ok(Vec::new()),
+            Some(first) if *first == by && !token.is_expired(at_millis) => return Ok(Vec::new()),
+            Some(first) if *first == by => {}
             Some(first) => {
                 return Err(refuse(format!(
                     "join token {id} was used by node {} already; create another one for each node",
@@ -302,6 +320,12 @@ impl Registry {
                 )));
             }
             None => {}
+        }
+        if is_anothers {
+            return Err(refuse(format!(
+                "node {} has joined with another key; empty its data directory, so that it joins as a new node",
+                by.node
+            )));
         }
         if token.is_expired(at_millis) {
             return Err(refuse(format!(

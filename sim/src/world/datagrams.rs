@@ -5,7 +5,10 @@
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use node::components::{Datagrams, Envelope, Received, Sent, Socket};
+use node::{
+    components::{Datagrams, Envelope, Received, Sent, Socket},
+    security::Seal,
+};
 use std::{
     cell::RefCell,
     collections::BTreeMap,
@@ -45,7 +48,7 @@ pub struct SimDatagrams;
 
 #[async_trait]
 impl Datagrams for SimDatagrams {
-    async fn open(&self, address: SocketAddr) -> io::Result<Box<dyn Socket>> {
+    async fn open(&self, address: SocketAddr, _: &Seal) -> io::Result<Box<dyn Socket>> {
         // A simulated host has one address, and turmoil binds no other than "any".
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
         Ok(Box::new(SimSocket(UdpSocket::bind(any).await?)))

@@ -1,6 +1,9 @@
 //! Tokens: made, ended and listed by who administers what they give.
 
-use crate::{security::random_bits, server::global::Global};
+use crate::{
+    security::{JoinToken, random_bits},
+    server::global::Global,
+};
 use gateway::{
     access::{Caller, Note, Right, Secret},
     failure::Failure,
@@ -19,6 +22,9 @@ use wire::v1;
 
 /// No token ends later: its end still is a time of day.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 100);
+
+/// How long a join token holds where nobody says: it lies in a file until its node starts.
+const JOINS_WITHIN: Duration = Duration::from_hours(24);
 
 /// The tokens of the cluster.
 pub struct Tokens {
@@ -46,9 +52,9 @@ impl Tokens {
         let gives = gives(&request)?;
         note.write(format!("{:?}: {gives}", request.name));
         may(caller, &gives)?;
-        check_of_use(&gives)?;
         let now = self.global.wall_millis();
-        let valid_for = request.valid_for_seconds.map(Duration::from_secs);
+        let asked = request.valid_for_seconds.map(Duration::from_secs);
+        let valid_for = asked.or(request.join.then_some(JOINS_WITHIN));
         let millis = |span: Duration| span.min(LONGEST).as_millis() as u64;
         let (id, bits) = (random_bits(), random_bits());
         let id = u64::from_le_bytes(*id.first_chunk().expect("256 bits have 64"));
@@ -68,10 +74,23 @@ impl Tokens {
             token.id, token.name, token.gives
         ));
         self.change(caller, Request::CreateToken { token }).await?;
+        let token = if request.join {
+            self.join_token(secret)?
+        } else {
+            secret.text()
+        };
         Ok(v1::CreateTokenResponse {
-            token: secret.text(),
+            token,
             info: Some(info),
         })
+    }
+
+    fn join_token(&self, secret: Secret) -> Result<String, Failure> {
+        let catalog = self.global.catalog();
+        let authority = catalog.registry().access.authority.as_deref();
+        let token = JoinToken::of(secret, self.cluster, authority.unwrap_or_default());
+        let token = token.map_err(|error| Failure::internal(error.to_string()))?;
+        Ok(token.text())
     }
 
     /// Ends a token.
@@ -129,19 +148,6 @@ fn may(caller: &Caller, gives: &Gives) -> Result<(), Failure> {
         Some(project) => caller.may(Right::Administer, project.as_str()),
         None => caller.may_everywhere(Right::Administer),
     })
-}
-
-/// A token that nobody asks for would only look like protection.
-fn check_of_use(gives: &Gives) -> Result<(), Failure> {
-    match gives {
-        Gives::Access(_) => Ok(()),
-        Gives::Join { .. } => Err(Refusal::of_field(
-            Reason::InvalidRequest,
-            "join",
-            "nodes ask each other for no token yet: whoever reaches a peer address can join, so keep those where only nodes reach them",
-        )
-        .into()),
-    }
 }
 
 fn gives(request: &v1::CreateTokenRequest) -> Result<Gives, Refusal> {

@@ -21,7 +21,7 @@ struct Wire {
 
 #[async_trait]
 impl Datagrams for InMemory {
-    async fn open(&self, address: SocketAddr) -> io::Result<Box<dyn Socket>> {
+    async fn open(&self, address: SocketAddr, _: &Seal) -> io::Result<Box<dyn Socket>> {
         let (sender, arrived) = mpsc::unbounded_channel();
         self.0.lock().insert(address, sender);
         Ok(Box::new(Wire {
@@ -112,6 +112,7 @@ impl Gossiping {
             listen: at(number),
             region: RegionView::new(me.node, RegionId(1), "eu".into(), followed),
             me,
+            seal: Seal::default(),
             datagrams: Arc::new(wires.clone()),
             clock: Arc::new(SystemClock),
             load: Box::new(move || Load {
@@ -121,7 +122,11 @@ impl Gossiping {
                 is_nearly_full: number == 3,
             }),
         };
-        let socket = parts.datagrams.open(parts.listen).await.unwrap();
+        let socket = parts
+            .datagrams
+            .open(parts.listen, &parts.seal)
+            .await
+            .unwrap();
         Self {
             liveness: start(parts, socket, &mut background),
             placements,

@@ -100,6 +100,7 @@ fn me(node: u64) -> Me {
         cluster,
         node: NodeId(node),
         boot: BootId(node),
+        security: crate::security::Security::default(),
     }
 }
 

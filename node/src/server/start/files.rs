@@ -26,9 +26,10 @@ pub(super) struct Files {
 pub(super) fn open(
     settings: &NodeSettings,
     components: &Components,
-) -> Result<(Box<dyn Home>, Files), StartError> {
+) -> Result<(Arc<dyn Home>, Files), StartError> {
     let fresh = NodeId(components.entropy.id());
     let home = components.storage.open(&settings.node.data_dir, fresh)?;
+    let home: Arc<dyn Home> = Arc::from(home);
     let disk = home.disk().map_err(io("open the data directory"))?;
     let naming = home.naming(StoreId(components.entropy.id().max(1)))?;
     let store = Store::open_named(Arc::clone(&disk), store_settings(settings), naming)?;

@@ -3,11 +3,12 @@
 
 use super::{StartError, io};
 use crate::{
-    components::{Components, Listener, Socket},
-    server::listen::Kept,
+    components::{Components, Home, Listener, Socket},
+    security::Seal,
+    server::{client_tls::ClientTls, listen::Kept, running::Background},
     settings::NodeSettings,
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The addresses that are taken.
 pub(super) struct Listening {
@@ -15,12 +16,39 @@ pub(super) struct Listening {
     pub(super) http: Kept,
     pub(super) peer: Box<dyn Listener>,
     pub(super) gossip: Box<dyn Socket>,
+    pub(super) tls: Option<ClientTls>,
+}
+
+/// Those for clients: gRPC, HTTP, and what their connections begin with.
+pub(super) struct ForClients {
+    pub(super) grpc: Kept,
+    pub(super) http: Kept,
+    pub(super) tls: Option<ClientTls>,
 }
 
 impl Listening {
-    /// Those for clients (gRPC, HTTP), for peers, for gossip.
-    pub(super) fn apart(self) -> ((Kept, Kept), Box<dyn Listener>, Box<dyn Socket>) {
-        ((self.grpc, self.http), self.peer, self.gossip)
+    /// Those for clients, for peers, for gossip.
+    pub(super) fn apart(self) -> (ForClients, Box<dyn Listener>, Box<dyn Socket>) {
+        let clients = ForClients {
+            grpc: self.grpc,
+            http: self.http,
+            tls: self.tls,
+        };
+        (clients, self.peer, self.gossip)
+    }
+}
+
+impl ForClients {
+    /// Shows what there is, now that the node belongs to a cluster; gives gRPC and HTTP.
+    pub(super) fn begin(
+        self,
+        home: &Arc<dyn Home>,
+        background: &mut Background,
+    ) -> Result<(Kept, Kept), StartError> {
+        if let Some(tls) = self.tls {
+            tls.follow(home, background)?;
+        }
+        Ok((self.grpc, self.http))
     }
 }
 
@@ -28,18 +56,26 @@ impl Listening {
 pub(super) async fn listen(
     settings: &NodeSettings,
     components: &Components,
+    home: &dyn Home,
 ) -> Result<Listening, StartError> {
     let listen = &settings.listen;
-    let kept = |listener| Kept::new(listener).map_err(io("look at a listener"));
+    let tls = ClientTls::new(settings, home, &components.clock)?;
     let peer = listen_at(components, "peer", listen.peer).await?;
-    let grpc = kept(listen_at(components, "grpc", listen.grpc).await?)?;
-    let http = kept(listen_at(components, "http", listen.http).await?)?;
-    let gossip = components.datagrams.open(listen.gossip).await;
+    let mut grpc = listen_at(components, "grpc", listen.grpc).await?;
+    let mut http = listen_at(components, "http", listen.http).await?;
+    if let Some(tls) = &tls {
+        grpc = tls.before_grpc(grpc).map_err(io("look at a listener"))?;
+        http = tls.before_http(http).map_err(io("look at a listener"))?;
+    }
+    let kept = |listener| Kept::new(listener).map_err(io("look at a listener"));
+    let (grpc, http) = (kept(grpc)?, kept(http)?);
+    let gossip = components.datagrams.open(listen.gossip, &Seal::Open).await;
     Ok(Listening {
         grpc,
         http,
         peer,
         gossip: gossip.map_err(io(doing("gossip", listen.gossip)))?,
+        tls,
     })
 }
 

@@ -1,8 +1,9 @@
 //! The node's part in gossip: what it says of itself, and what it hears.
 
-use super::held::Held;
+use super::{StartError, held::Held, io};
 use crate::{
     components::{Clock, Components, Socket},
+    security::Seal,
     server::{
         gossip::{self, facts::Load, liveness::Liveness},
         running::Background,
@@ -17,13 +18,13 @@ use store::Store;
 use tokio::sync::mpsc;
 
 /// Gossips in the name of `me`.
-pub(super) fn follow(
+pub(super) async fn follow(
     (settings, components): (&NodeSettings, &Components),
     (me, cluster): (Member, ClusterId),
     held: &Held,
-    socket: Box<dyn Socket>,
+    (socket, seal): (Box<dyn Socket>, Seal),
     background: &mut Background,
-) -> Liveness {
+) -> Result<Liveness, StartError> {
     let listen = settings.listen.gossip;
     let (store, board) = (Arc::clone(&held.store), held.board.clone());
     let clock = Arc::clone(&components.clock);
@@ -32,13 +33,23 @@ pub(super) fn follow(
         cluster,
         listen,
         region: held.region.clone(),
+        seal,
         datagrams: Arc::clone(&components.datagrams),
         clock: Arc::clone(&clock),
         load: Box::new(move || load(&store, &board, &*clock)),
     };
+    // The address was taken before anybody knew whether the cluster is secured.
+    let socket = match &parts.seal {
+        Seal::Open => socket,
+        Seal::Keyed(_) => {
+            drop(socket);
+            let sealed = parts.datagrams.open(listen, &parts.seal).await;
+            sealed.map_err(io(format!("listen for gossip at {listen}")))?
+        }
+    };
     let liveness = gossip::start(parts, socket, background);
     background.spawn(tell_room(liveness.clone(), held.inputs.clone()));
-    liveness
+    Ok(liveness)
 }
 
 /// Tells the shards, each time that changes, which other nodes have no room for new writes.

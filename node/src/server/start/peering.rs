@@ -1,10 +1,13 @@
 //! The node among others: its lanes and its listener, and what it answers them.
 
+use super::StartError;
 use crate::{
     components::{Components, Home, Listener},
     peer::{self, Me, Membership, Mesh},
+    security::Security,
     server::{
         admin::positions::Positions,
+        enrolment::{self, AuthorityDesk, EnrolDesk, Enrolment, RenewDesk, Signing},
         founding::{Asked, InitDesk},
         global::Global,
         gossip::liveness::Liveness,
@@ -73,12 +76,14 @@ pub(super) fn connect(
     home: &dyn Home,
     listener: Box<dyn Listener>,
     background: &mut Background,
-) -> Peering {
+) -> Result<Peering, StartError> {
     let me = Me {
         cluster: Membership::default(),
         node: home.node(),
         boot: BootId(components.entropy.id()),
+        security: Security::default(),
     };
+    enrolment::take_up(&me.security, home, &components.clock)?;
     let (inputs, queue) = mpsc::channel(shards::run::QUEUE_INPUTS);
     let groups = Arc::new(Groups::default());
     let handler = Arc::new(Peers::new(Arc::clone(&groups), inputs.clone()));
@@ -93,7 +98,7 @@ pub(super) fn connect(
         drop(peer::serve(listener, own, handler).await);
         drop(answering);
     });
-    Peering {
+    Ok(Peering {
         me,
         mesh,
         peers,
@@ -102,16 +107,16 @@ pub(super) fn connect(
         queue,
         progress: Progress::default(),
         leaving: watch::Sender::new(false),
-    }
+    })
 }
 
-/// Lets other nodes find the groups here.
+/// Lets other nodes find the groups here, and join.
 pub(super) fn take_part(
     (settings, components): (&NodeSettings, &Components),
     peering: &Peering,
-    groups: &Metadata,
+    (groups, home): (&Metadata, &Arc<dyn Home>),
     background: &mut Background,
-) {
+) -> Result<(), StartError> {
     let (me, peers) = (&peering.me, &peering.peers);
     let (global, regional) = (groups.global.clone(), groups.regional.clone());
     let states = States {
@@ -135,6 +140,7 @@ pub(super) fn take_part(
         global,
         regional,
     ));
+    enrol((settings, components), peering, (groups, home), background)
 }
 
 /// Lets the global group grow, where this node leads it.
@@ -152,6 +158,32 @@ pub(super) fn grow(
         liveness,
     };
     background.spawn(growth.keep());
+}
+
+/// Lets nodes join and renew their papers here, and looks after this node's own.
+fn enrol(
+    (settings, components): (&NodeSettings, &Components),
+    peering: &Peering,
+    (groups, home): (&Metadata, &Arc<dyn Home>),
+    background: &mut Background,
+) -> Result<(), StartError> {
+    if !peering.me.security.has_papers() {
+        return Ok(());
+    }
+    let enrolment = Enrolment {
+        me: peering.me.clone(),
+        global: groups.global.clone(),
+        regional: groups.regional.clone(),
+        mesh: Arc::clone(&peering.mesh),
+        clock: Arc::clone(&components.clock),
+        signing: Signing::of(&**home).map_err(StartError::Setting)?,
+    };
+    let peers = &peering.peers;
+    peers.offer(Call::Enrol, Arc::new(EnrolDesk(enrolment.clone())));
+    peers.offer(Call::Renew, Arc::new(RenewDesk(enrolment.clone())));
+    peers.offer(Call::Authority, Arc::new(AuthorityDesk(enrolment.clone())));
+    background.spawn(enrolment.keep(Arc::downgrade(home), settings.clone()));
+    Ok(())
 }
 
 /// Keeps the node registered in its region; gives why it must stop, once it must.

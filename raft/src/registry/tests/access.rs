@@ -104,6 +104,28 @@ fn a_join_token_is_used_by_one_node_and_in_time() {
             "{why}"
         );
     }
+    // Nor does a second token make a node of another key out of it.
+    done(
+        &mut registry,
+        create(token(4, Gives::Join { used_by: None })),
+    );
+    let why = refused(&mut registry, join(4, 7, "bb"));
+    assert!(why.contains("has joined with another key"), "{why}");
+    done(&mut registry, join(4, 7, "aa"));
+    // In time, too: a file with a token that was used does not let its node in for ever.
+    let mut short = token(5, Gives::Join { used_by: None });
+    short.expires_at_millis = Some(NOW + 1);
+    done(&mut registry, create(short));
+    done(&mut registry, join(5, 9, "dd"));
+    let again = RegistryCommand {
+        at_millis: NOW + 1,
+        ..command(join(5, 9, "dd"))
+    };
+    let outcome = registry.apply(again);
+    assert!(
+        matches!(outcome, RegistryOutcome::Refused { .. }),
+        "{outcome:?}"
+    );
     let mut late = token(3, Gives::Join { used_by: None });
     late.expires_at_millis = Some(NOW);
     done(&mut registry, create(late));

@@ -135,6 +135,7 @@ impl Node {
             cluster,
             node: self.id,
             boot: self.boot,
+            security: crate::security::Security::default(),
         };
         let (inputs, queue) = mpsc::channel(run::QUEUE_INPUTS);
         let peers = Arc::new(Peers::new(Arc::new(Groups::default()), inputs.clone()));
