@@ -333,9 +333,16 @@ fn was_broken_off(status: &Status) -> bool {
     is_closed(status)
 }
 
+/// What the library says of bytes that are no frames of HTTP/2.
+const FRAMES_BROKE: &str = "h2 protocol error";
+
 /// Whether the status was made on this side, because the connection failed.
 fn is_of_transport(status: &Status) -> bool {
     let mut source = status.source();
+    // The other side speaks something else; only a status of this side has a source.
+    if source.is_some() && status.message().starts_with(FRAMES_BROKE) {
+        return true;
+    }
     while let Some(error) = source {
         if error.is::<tonic::transport::Error>() || error.is::<std::io::Error>() {
             return matches!(status.code(), Code::Unavailable | Code::Unknown);
