@@ -5,7 +5,7 @@
 //! in the runtime's own queue are among those inside. What tells that there are too many is a process
 //! that is busy all the time while calls stay long: a call that waits for another node stays long too
 //! and is no sign of overload. Besides,
-//! each project has its quota. The cores ([`limit`], [`room`], [`quota`]) know neither clock nor task.
+//! each project has its quota. The cores (`limit`, `room`, `quota`) know neither clock nor task.
 
 mod answers;
 mod class;

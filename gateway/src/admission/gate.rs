@@ -71,7 +71,7 @@ enum Turn {
     Late,
 }
 
-/// One gateway's gate. Calls take it by [`Gate::ask`] and keep their [`Permit`] until they are answered.
+/// One gateway's gate. Calls come in by [`Gate::enter`] and keep their [`Permit`] until they are answered.
 pub struct Gate {
     rooms: [Mutex<Room<Told>>; Class::ALL.len()],
     answers: Answers,
