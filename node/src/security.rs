@@ -23,7 +23,7 @@ mod listener;
 
 pub use authority::{Authority, AuthorityError};
 pub use channel::{Met, Proof, Security};
-pub use client::{ClientCertificate, client_of};
+pub use client::{ClientCertificate, client_of, trusting_nobody};
 pub use datagram::{Seal, SealedUdp};
 pub use earlier::Earlier;
 pub use explain::explain;

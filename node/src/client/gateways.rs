@@ -6,7 +6,7 @@
 use super::{
     fault::Fault,
     gateway::GatewayAddress,
-    tls::{Opener, Trust},
+    tls::{self, Opener, Trust},
 };
 use crate::security::AuthorityError;
 use gateway::admission::{CLASS_HEADER, Class};
@@ -218,7 +218,8 @@ impl Gateways {
     }
 
     async fn error(&self, status: &Status, door: &Door) -> CallError {
-        if !is_closed(status) && !is_of_transport(status) {
+        let speaks_tls = door.should_have_tls(status).await;
+        if !speaks_tls && !is_closed(status) && !is_of_transport(status) {
             return Fault::of(status).into();
         }
         let addresses: Vec<String> = self
@@ -228,7 +229,10 @@ impl Gateways {
             .collect();
         CallError::Unreachable {
             addresses: addresses.join(", "),
-            cause: door.cause(status).await,
+            cause: match speaks_tls {
+                true => format!("it speaks TLS; name it https://{}", door.address),
+                false => door.cause(status).await,
+            },
         }
     }
 }
@@ -263,17 +267,18 @@ fn door(address: &GatewayAddress, trust: &Trust) -> Result<Door, SetupError> {
 impl Door {
     /// Why it cannot be spoken to.
     async fn cause(&self, status: &Status) -> String {
-        match &self.tls {
-            Some(opener) => {
-                let said = opener.why_closed().await;
-                said.unwrap_or_else(|| root_cause(status))
-            }
-            None if was_broken_off(status) => format!(
-                "it closed the connection; if it speaks TLS, name it https://{}",
-                self.address
-            ),
-            None => root_cause(status),
-        }
+        let said = match &self.tls {
+            Some(opener) => opener.why_closed().await,
+            None => None,
+        };
+        said.unwrap_or_else(|| root_cause(status))
+    }
+
+    /// Whether a call failed because it was made without TLS. What comes of that has many shapes, so the gateway is
+    /// looked at, where this side made the status.
+    async fn should_have_tls(&self, status: &Status) -> bool {
+        let is_of_this_side = status.source().is_some() || is_closed(status);
+        self.tls.is_none() && is_of_this_side && tls::is_spoken_at(&self.address).await
     }
 }
 
@@ -312,25 +317,6 @@ fn too_late(deadline: Duration) -> Status {
 /// Whether the connection was closed before the call was sent.
 fn is_closed(status: &Status) -> bool {
     status.code() == Code::Cancelled && status.message() == "operation was canceled"
-}
-
-/// Whether the other end closed the connection rather than not being there.
-fn was_broken_off(status: &Status) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let mut source = status.source();
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            let broken = [
-                BrokenPipe,
-                ConnectionAborted,
-                ConnectionReset,
-                UnexpectedEof,
-            ];
-            return broken.contains(&error.kind());
-        }
-        source = error.source();
-    }
-    is_closed(status)
 }
 
 /// What the library says of bytes that are no frames of HTTP/2.

@@ -2,7 +2,7 @@
 //! address by which the caller names the gateway.
 
 use super::{gateway::GatewayAddress, gateways::SetupError};
-use crate::security::{ClientCertificate, client_of};
+use crate::security::{ClientCertificate, client_of, trusting_nobody};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::{fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
@@ -87,5 +87,29 @@ impl Opener {
         };
         let heard = timeout(SAID_WITHIN, heard).await.ok()?;
         heard.err().map(|error| error.to_string())
+    }
+}
+
+/// Whether `address` answers with TLS. Nobody is trusted and nothing is said there.
+pub(super) async fn is_spoken_at(address: &GatewayAddress) -> bool {
+    let name = ServerName::try_from(address.host().to_owned());
+    let (Ok(name), Ok(config)) = (name, trusting_nobody()) else {
+        return false;
+    };
+    let opener = Opener {
+        connector: TlsConnector::from(Arc::new(config)),
+        name,
+        authority: address.authority().to_owned(),
+    };
+    match timeout(SAID_WITHIN, opener.open()).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => {
+            let fault = error.get_ref().and_then(|inner| inner.downcast_ref());
+            matches!(
+                fault,
+                Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_))
+            )
+        }
+        Err(_) => false,
     }
 }

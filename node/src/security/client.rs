@@ -19,6 +19,15 @@ pub struct ClientCertificate {
     pub key: String,
 }
 
+/// A client that only finds out whether somebody speaks TLS.
+pub fn trusting_nobody() -> Result<ClientConfig, AuthorityError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(failed("set TLS up"))?;
+    let nobody = RootCertStore::empty();
+    Ok(builder.with_root_certificates(nobody).with_no_client_auth())
+}
+
 /// A client that trusts whoever these authorities (PEM) signed for, by the machine's clock.
 pub fn client_of(
     authorities: &str,
