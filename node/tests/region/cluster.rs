@@ -80,6 +80,8 @@ impl Cluster {
 
     /// The same, with so many bytes for its store.
     pub fn restart_within(&mut self, node: usize, max_bytes: u64) {
+        // A process that was sent a signal may not be gone yet, and then still has the directory.
+        self.nodes[node].kill();
         let (dir, ports) = (self._dir.path(), &self.ports);
         self.nodes[node] = serve(dir, node, ports, self.durability, max_bytes);
     }

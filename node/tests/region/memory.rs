@@ -82,7 +82,6 @@ fn memory_of_two_outlives_the_kill_of_each_and_the_kill_of_all_is_no_silent_loss
     // The cluster's 16 and the 4 of reference data.
     wait_for("the loss to be said", || {
         let said = warnings(&cluster);
-        println!("said: {said}");
         said.contains("20 shards are held by no run that counts")
             .then_some(())
     });
