@@ -85,6 +85,7 @@ fn put_configuration(out: &mut Vec<u8>, configuration: &Configuration) {
     out.extend(configuration.primary.node.0.to_le_bytes());
     out.extend(configuration.primary.boot.0.to_le_bytes());
     out.extend((configuration.min_in_sync as u32).to_le_bytes());
+    out.extend((configuration.copies as u32).to_le_bytes());
     let lists = [
         &configuration.in_sync,
         &configuration.joining,
@@ -103,12 +104,13 @@ fn configuration(reader: &mut Reader<'_>) -> Result<Configuration, Malformed> {
         node: NodeId(reader.u64()?),
         boot: BootId(reader.u64()?),
     };
-    let min_in_sync = reader.u32()? as usize;
+    let (min_in_sync, copies) = (reader.u32()? as usize, reader.u32()? as usize);
     Ok(Configuration {
         fence,
         revision,
         primary,
         min_in_sync,
+        copies,
         in_sync: members(reader)?,
         joining: members(reader)?,
         observing: members(reader)?,

@@ -47,6 +47,8 @@ pub struct Configuration {
     pub in_sync: Vec<Member>,
     /// Below this size of the in-sync set writes are refused, and the set does not shrink.
     pub min_in_sync: usize,
+    /// How many members in sync there should be.
+    pub copies: usize,
     /// Replicas that are to get in sync.
     pub joining: Vec<Member>,
     /// Replicas that follow for lookups only and are never proposed.
@@ -98,6 +100,12 @@ impl Configuration {
     #[must_use]
     pub fn spare(&self) -> usize {
         self.in_sync.len().saturating_sub(self.min_in_sync.max(1))
+    }
+
+    /// Whether nobody is missing and nobody on the way in.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.joining.is_empty() && self.in_sync.len() >= self.copies
     }
 
     /// The proposal of the same set under `primary`.

@@ -51,13 +51,12 @@ impl Idle {
         }
     }
 
-    /// It is not named, so nothing that was acknowledged rests on it; and the shard has a member to
-    /// spare and nobody on the way in, so that it need not be asked back either.
+    /// It is not named, so nothing that was acknowledged rests on it; and the shard has all its copies, so
+    /// that it need not be asked back either.
     fn look_for_need(&mut self, core: &Core, now: Micros) {
         let configuration = core.configuration.as_ref();
-        let is_unneeded = configuration.is_some_and(|known| {
-            known.standing(core.member()).is_none() && known.joining.is_empty() && known.spare() > 0
-        });
+        let is_unneeded = configuration
+            .is_some_and(|known| known.standing(core.member()).is_none() && known.is_whole());
         self.unneeded_since = self.unneeded_since.or(Some(now)).filter(|_| is_unneeded);
     }
 

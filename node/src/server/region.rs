@@ -169,6 +169,9 @@ pub fn configuration(shard: ShardId, config: &ShardConfig, placement: &Placement
         min_in_sync: placement
             .policy
             .map_or(1, |policy| usize::from(policy.min_in_sync)),
+        copies: placement
+            .policy
+            .map_or(1, |policy| usize::from(policy.copies)),
         joining: members(&config.joining),
         observing: observing(shard, config, placement),
     }

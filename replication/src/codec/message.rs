@@ -21,8 +21,9 @@ const APPEND: u8 = 1;
 const CLOSE: u8 = 2;
 const ACK: u8 = 3;
 const MISMATCH: u8 = 4;
-const CONFIGURATION: u8 = 5;
 const BEHIND: u8 = 6;
+/// 5 was a configuration that did not say how many copies there should be.
+const CONFIGURATION: u8 = 7;
 
 /// The bytes of a message.
 #[must_use]

@@ -22,6 +22,7 @@ impl Service {
             },
             in_sync: vec![members[0]],
             min_in_sync,
+            copies: members.len(),
             joining: members[1..].to_vec(),
             observing: Vec::new(),
         };

@@ -58,6 +58,7 @@ pub fn configuration(epoch: u32, primary: u64, in_sync: &[u64]) -> Configuration
         },
         in_sync: in_sync.iter().map(|node| member(*node)).collect(),
         min_in_sync: 1,
+        copies: 2,
         joining: joining.map(member).collect(),
         observing: Vec::new(),
     }

@@ -283,6 +283,22 @@ fn a_replica_that_is_named_no_more_may_go_once_nobody_could_need_it() {
 }
 
 #[test]
+fn what_is_left_over_goes_also_where_every_copy_is_needed() {
+    for others in [&[2][..], &[2, 3]] {
+        let mut bench = Bench::with_tail(entries(2));
+        bench.configure(Configuration {
+            min_in_sync: others.len(),
+            copies: others.len(),
+            joining: Vec::new(),
+            ..configuration(2, 2, others)
+        });
+        bench.pass(50);
+        bench.pass(60_000);
+        assert!(bench.is_leftover(), "all {} copies stand", others.len());
+    }
+}
+
+#[test]
 fn one_that_is_invited_is_told_so_by_the_primary_too() {
     let mut bench = primary(Configuration {
         joining: Vec::new(),

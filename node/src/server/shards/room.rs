@@ -65,6 +65,7 @@ mod tests {
             },
             in_sync: members(&[1, 2]),
             min_in_sync: 1,
+            copies: 2,
             joining: members(&[3]),
             observing: members(&[4]),
         };

@@ -38,6 +38,7 @@ impl Region {
             },
             in_sync: in_sync.to_vec(),
             min_in_sync: 1,
+            copies: 2,
             joining: Vec::new(),
             observing: Vec::new(),
         };
