@@ -1,5 +1,6 @@
 //! `AdminService`: the cluster as this node knows it, and what could still be lost, in words.
 
+mod counts;
 #[cfg(test)]
 mod examples;
 mod moves;
@@ -19,6 +20,7 @@ use super::{
     shards::Board, trail::TrailFile,
 };
 use crate::components::Clock;
+use counts::Counts;
 use gateway::{
     access::{Caller, Note},
     cluster::{Cluster, Region},
@@ -32,7 +34,7 @@ use proto::{
 };
 use raft::{
     group::GroupStatus,
-    placement::{Placement, Replica, ShardConfig},
+    placement::{Placement, ShardConfig},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -192,19 +194,8 @@ impl Cluster for Admin {
         let founding = catalog
             .founding()
             .ok_or_else(|| Failure::new(Reason::NotReady, "there is no cluster yet"))?;
-        let (copies, shards) = placement.policy.map_or((1, 0), |policy| {
-            (usize::from(policy.copies), u32::from(policy.shards))
-        });
-        let configs = placement.shards.values();
-        let mut without_primary = shards.saturating_sub(placement.shards.len() as u32);
-        let mut short = 0;
-        for config in configs {
-            // A run that ended, or a disk that was wiped, is named until it is replaced.
-            let stands = |own: &&Replica| placement.is_present(**own);
-            short += u32::from(config.in_sync.iter().filter(stands).count() < copies);
-            without_primary += u32::from(!placement.is_present(config.primary));
-        }
         let alive = self.alive(&placement);
+        let counts = Counts::of(&placement, &alive);
         Ok(v1::StatusResponse {
             safety: safety::safety(&placement, &alive),
             moves: self.moves(&placement).await,
@@ -220,9 +211,9 @@ impl Cluster for Admin {
                 .map(|(name, status)| group(name, &status, &placement))
                 .collect(),
             warnings: self.warnings(&placement),
-            shards,
-            shards_without_primary: without_primary,
-            shards_under_replicated: short,
+            shards: counts.shards,
+            shards_without_primary: counts.without_primary,
+            shards_under_replicated: counts.under_replicated,
         })
     }
 

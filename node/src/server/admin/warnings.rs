@@ -136,7 +136,12 @@ impl Seen<'_> {
         let away: Vec<NodeId> = away.filter(|node| self.is_away(*node)).collect();
         let spare = voters.len().saturating_sub(1) / 2;
         if !group.is_led {
-            let of = self.names(voters.iter().copied());
+            // Who has heard of no leader may not know who votes either.
+            let of = if voters.is_empty() {
+                "its voters".to_owned()
+            } else {
+                self.names(voters.iter().copied())
+            };
             return Some(format!(
                 "{name}: no leader is known; while no majority of {of} answers, {stalls}"
             ));
@@ -342,6 +347,15 @@ mod tests {
             &[
                 "1 shard is not placed yet: writes to them wait",
                 "region eu: no leader is known; while no majority of eu-1, eu-2 answers, no primary is replaced",
+            ],
+        );
+        let whole = placement(2, &[&[1, 2], &[2, 1]], &[]);
+        check(
+            &whole,
+            group(&[], false),
+            &[1, 2],
+            &[
+                "region eu: no leader is known; while no majority of its voters answers, no primary is replaced",
             ],
         );
     }
