@@ -254,6 +254,7 @@ impl Regional {
                 health: Health::Stuck,
                 logs: BTreeMap::new(),
                 damaged: BTreeSet::new(),
+                is_nearly_full: false,
             }),
         }
     }
@@ -281,6 +282,7 @@ impl Regional {
             },
             logs: report.shards.iter().map(log).collect(),
             damaged: damaged.map(|report| report.shard).collect(),
+            is_nearly_full: report.is_nearly_full,
         }
     }
 }

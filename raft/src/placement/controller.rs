@@ -110,6 +110,9 @@ pub struct Report {
     /// The shards of which its disk has lost what was durable.
     #[serde(default)]
     pub damaged: BTreeSet<ShardId>,
+    /// Whether its disk has so little room that it takes no writes for now.
+    #[serde(default)]
+    pub is_nearly_full: bool,
 }
 
 /// Whether a node's store takes writes.
@@ -299,6 +302,12 @@ impl Controller {
         heard.is_some_and(|heard| {
             heard.report.boot == boot && heard.report.health == Health::Leaving
         })
+    }
+
+    /// Whether a node's disk can take a shard that it has nothing of.
+    fn has_room(&self, node: NodeId) -> bool {
+        let heard = self.heard.get(&node);
+        heard.is_none_or(|heard| !heard.report.is_nearly_full)
     }
 
     /// Whether what a replica has of a shard is not to be built on.

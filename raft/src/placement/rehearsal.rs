@@ -146,6 +146,7 @@ impl Rehearsing<'_> {
                 health: Health::Writable,
                 logs: report(member.node),
                 damaged: BTreeSet::new(),
+                is_nearly_full: false,
             })
             .collect()
     }

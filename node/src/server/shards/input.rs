@@ -104,6 +104,8 @@ pub struct NodeReport {
     pub shards: Vec<ShardReport>,
     /// For how long the disk has been at work on what it has now.
     pub disk_busy_for: Duration,
+    /// Whether it has so little room that no writes are taken.
+    pub is_nearly_full: bool,
 }
 
 /// How one shard stands on this node.

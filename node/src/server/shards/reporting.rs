@@ -44,6 +44,7 @@ impl Driver {
         NodeReport {
             shards: self.replicas.iter().map(report).collect(),
             disk_busy_for: Duration::from_micros(busy.unwrap_or_default()),
+            is_nearly_full: self.writer.store().check_disk().is_err(),
         }
     }
 }

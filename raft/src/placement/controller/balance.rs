@@ -113,7 +113,9 @@ impl Controller {
             let carried =
                 |replica: &&Replica| (round.load.copies(replica.node), Reverse(replica.node));
             let most = round.available.iter().max_by_key(carried).copied();
-            let least = round.available.iter().min_by_key(carried).copied();
+            let roomy = round.available.iter();
+            let roomy = roomy.filter(|replica| self.has_room(replica.node));
+            let least = roomy.min_by_key(carried).copied();
             let (Some(most), Some(least)) = (most, least) else {
                 break;
             };

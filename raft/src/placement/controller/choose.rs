@@ -63,7 +63,7 @@ impl Controller {
     }
 
     /// The next node for a shard besides those that have it: another zone, then one that still has
-    /// some of it, then the least loaded.
+    /// some of it, then the least loaded. One whose disk is nearly full is asked for nothing new.
     pub(super) fn choose_joiner(
         &self,
         shard: ShardId,
@@ -83,12 +83,14 @@ impl Controller {
                 .any(|joiner| joiner.node == replica.node)
                 || config.in_sync.contains(replica)
         };
+        let has_some =
+            |replica: &Replica| self.log_end(*replica, shard).incarnation == config.incarnation;
         let free = available.iter().filter(|replica| !taken(replica));
+        let free = free.filter(|replica| self.has_room(replica.node) || has_some(replica));
         free.min_by_key(|replica| {
-            let has_some = self.log_end(**replica, shard).incarnation == config.incarnation;
             (
                 zones.contains(self.zone(replica.node)),
-                !has_some,
+                !has_some(replica),
                 load.copies(replica.node),
                 replica.node,
             )
@@ -105,6 +107,7 @@ impl Controller {
     ) -> Vec<Replica> {
         let by_load = |replica: &&Replica| {
             (
+                !self.has_room(replica.node),
                 load.primaries(replica.node),
                 load.copies(replica.node),
                 replica.node,
@@ -124,6 +127,7 @@ impl Controller {
             let free = available.iter().filter(|replica| !chosen.contains(replica));
             let next = free.min_by_key(|replica| {
                 (
+                    !self.has_room(replica.node),
                     zones.contains(self.zone(replica.node)),
                     load.copies(replica.node),
                     replica.node,

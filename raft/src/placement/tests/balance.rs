@@ -105,6 +105,29 @@ fn a_node_that_joins_gets_its_share_of_copies_and_primaries() {
 }
 
 #[test]
+fn a_node_whose_disk_is_nearly_full_gets_nothing_new_until_there_is_room() {
+    let mut bench = Bench::new(3, policy(SHARDS, 2, 1));
+    bench.forget_logs_of(&[3]);
+    bench.nearly_full.insert(3);
+    place(&mut bench, &[(1, 2); SHARDS as usize]);
+    assert_eq!(settle(&mut bench, &[1, 2, 3]), [], "nothing is evened out");
+    let invited = |change: &ShardChange| matches!(change, ShardChange::Invite { .. });
+    let changes = bench.run(20_000, &[1, 3]);
+    assert!(!changes.iter().any(invited), "node 2 is gone: {changes:?}");
+
+    bench.nearly_full.clear();
+    assert!(bench.run(20_000, &[1, 3]).iter().any(invited));
+}
+
+#[test]
+fn first_copies_go_where_there_is_room() {
+    let mut bench = Bench::new(3, policy(SHARDS, 2, 1));
+    bench.nearly_full.insert(1);
+    bench.run(2_300, &[1, 2, 3]);
+    assert_eq!(carried(&bench, &[1, 2, 3]).0, [0, 12, 12]);
+}
+
+#[test]
 fn nothing_moves_while_a_member_is_silent() {
     let mut bench = Bench::new(3, policy(SHARDS, 2, 2));
     let mut members = [(1, 2); SHARDS as usize];

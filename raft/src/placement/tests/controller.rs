@@ -24,6 +24,8 @@ pub(super) struct Bench {
     leaving: BTreeSet<u64>,
     /// Nodes whose disks have lost something of the first shard.
     damaged: BTreeSet<u64>,
+    /// Nodes whose disks have little room.
+    pub(super) nearly_full: BTreeSet<u64>,
 }
 
 impl Bench {
@@ -36,12 +38,13 @@ impl Bench {
             without_logs: Vec::new(),
             leaving: BTreeSet::new(),
             damaged: BTreeSet::new(),
+            nearly_full: BTreeSet::new(),
         };
         bench.step(Event::Leading(Leadership::Leader));
         bench
     }
 
-    fn forget_logs_of(&mut self, nodes: &[u64]) {
+    pub(super) fn forget_logs_of(&mut self, nodes: &[u64]) {
         self.without_logs = nodes.to_vec();
     }
 
@@ -73,6 +76,7 @@ impl Bench {
             health,
             logs,
             damaged: is_damaged.then_some(ShardId(0)).into_iter().collect(),
+            is_nearly_full: self.nearly_full.contains(&node),
         }));
     }
 

@@ -261,6 +261,7 @@ impl World {
             },
             logs: logs.collect(),
             damaged: node.damaged.clone(),
+            is_nearly_full: false,
         };
         self.controller
             .step(self.now_millis, Event::Report(report), &mut Vec::new());
