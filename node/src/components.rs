@@ -8,12 +8,14 @@ mod clock;
 mod datagrams;
 mod entropy;
 mod network;
+mod runtime;
 mod storage;
 
 pub use clock::{Clock, Now, SystemClock};
 pub use datagrams::{Datagrams, Envelope, Received, Sent, Socket, UdpDatagrams};
 pub use entropy::{Entropy, SystemEntropy};
 pub use network::{Connection, Listener, Network, TcpNetwork};
+pub use runtime::runtime;
 pub use storage::{Directories, Home, Storage};
 
 use raft::group::Blocking;

@@ -2,9 +2,12 @@
 
 use clap::Parser as _;
 use mimalloc::MiMalloc;
-use node::cli::{
-    arguments::{Cli, Command},
-    failure, session,
+use node::{
+    cli::{
+        arguments::{Cli, Command},
+        failure, session,
+    },
+    components::runtime,
 };
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -15,10 +18,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     show_log(matches!(cli.command, Command::Serve(_)));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let result = match runtime {
+    let result = match runtime().build() {
         Ok(runtime) => runtime.block_on(session::run(cli)),
         Err(error) => Err(anyhow::Error::from(error).context("start the runtime")),
     };

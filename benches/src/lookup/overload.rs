@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     figure::{Figure, Latencies, each},
-    machine::stay_on,
+    machine::{process_cpu, stay_on},
 };
 use anyhow::ensure;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::Code;
 
 /// Candidates of a lookup.
@@ -66,15 +66,20 @@ pub fn measure(window: Duration) -> anyhow::Result<Vec<Figure>> {
                 .cpu(each(cpu, load.latencies.count())),
         );
         for times in TIMES {
-            let before = node.cpu()?;
             let offered = (peak * f64::from(times)) as u32;
+            let (before, own_before, began) = (node.cpu()?, process_cpu(), Instant::now());
             let answers = runtime.block_on(caller.offer(offered, window))?;
             let cpu = node.cpu()?.saturating_sub(before);
+            let own = process_cpu().saturating_sub(own_before);
+            let own = own.as_secs_f64() / began.elapsed().as_secs_f64();
             let mut seen = Seen::default();
             for (answer, took) in answers {
                 seen.note(answer.err().map(|status| status.code()), took);
             }
-            let what = format!("{candidates} candidates, {times} x the peak");
+            let what = format!(
+                "{candidates} candidates, {times} x the peak (caller busy {:.0} %)",
+                own * 100.0
+            );
             figures.extend(seen.figures(&what, (window, cpu), peak));
         }
     }

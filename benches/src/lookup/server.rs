@@ -8,7 +8,7 @@ use crate::machine::{process_cpu, stay_on};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use node::{
-    components::Components,
+    components::{self, Components},
     demo::members::Plan,
     server::{Running, single, start, start_single},
 };
@@ -178,10 +178,7 @@ pub fn null(answer: &Path) -> anyhow::Result<()> {
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.context("start a runtime")
+    components::runtime().build().context("start a runtime")
 }
 
 fn answer_until_the_end(address: SocketAddr) -> anyhow::Result<()> {

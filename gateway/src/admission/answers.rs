@@ -3,8 +3,12 @@
 //! A caller of HTTP/2 that opens no window leaves its answers with us, as many as it has calls. They are
 //! counted until they are handed to the connection, in slices, so that a connection that takes nothing
 //! holds little beyond what is counted. Where they are too many, the oldest go first.
+//!
+//! A call keeps its place inside until its answer is handed on: a process that makes answers faster than it
+//! can send them has too many calls. Only who leaves its answer alone for long gives its place up, since
+//! that says nothing about the process.
 
-use super::gate::Gate;
+use super::gate::{Gate, Permit};
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -23,6 +27,8 @@ use std::{
 const MOST_BYTES: usize = 512 << 20;
 /// For how long an answer is kept for its caller once there is no room for others.
 const KEPT_MICROS: u64 = 10_000_000;
+/// For how long a call keeps its place while its answer is not taken.
+const IN_PLACE_MICROS: u64 = 100_000;
 /// What is handed to a connection at once.
 const SLICE_BYTES: usize = 64 << 10;
 
@@ -42,12 +48,15 @@ struct Held {
     /// By number, so the oldest is the first.
     slots: BTreeMap<u64, Kept>,
     numbers: u64,
+    /// Those before this one have given their places up.
+    placed_from: u64,
 }
 
 struct Kept {
     slot: Arc<Slot>,
     bytes: usize,
     since_micros: u64,
+    permit: Option<Permit>,
 }
 
 /// Where an answer lies; empty once it was given up.
@@ -76,12 +85,34 @@ impl Answers {
         self.bytes.load(Ordering::Relaxed) < MOST_BYTES
     }
 
+    /// The places of calls whose answers nobody took for long.
+    pub(crate) fn places_of_slow(&self, now_micros: u64) -> Vec<Permit> {
+        let mut held = self.held.lock();
+        let from = held.placed_from;
+        let old = held.slots.range_mut(from..).take_while(|(_, kept)| {
+            now_micros.saturating_sub(kept.since_micros) >= IN_PLACE_MICROS
+        });
+        let mut through = None;
+        let mut places = Vec::new();
+        for (number, kept) in old {
+            through = Some(*number);
+            places.extend(kept.permit.take());
+        }
+        held.placed_from = through.map_or(from, |number| number + 1);
+        places
+    }
+
     /// Bytes that wait.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn keep(&self, slot: &Arc<Slot>, bytes: usize, now_micros: u64) -> u64 {
+    fn keep(
+        &self,
+        slot: &Arc<Slot>,
+        (bytes, permit): (usize, Option<Permit>),
+        now_micros: u64,
+    ) -> u64 {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut held = self.held.lock();
         held.numbers += 1;
@@ -90,6 +121,7 @@ impl Answers {
             slot: Arc::clone(slot),
             bytes,
             since_micros: now_micros,
+            permit,
         };
         held.slots.insert(number, kept);
         number
@@ -111,14 +143,20 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Counts an answer of so many bytes until it is taken.
-    pub(crate) fn counted(gate: &Arc<Gate>, bytes: usize, body: Body) -> Self {
+    /// Counts an answer of so many bytes until it is taken; its call's place is kept until then, but not
+    /// for long.
+    pub(crate) fn counted(
+        gate: &Arc<Gate>,
+        (bytes, permit): (usize, Option<Permit>),
+        body: Body,
+    ) -> Self {
         let content = Content {
             body,
             rest: Bytes::new(),
         };
         let slot = Arc::new(Slot(Mutex::new(Some(content))));
-        let number = gate.answers().keep(&slot, bytes, gate.now_micros());
+        let counted = (bytes, permit);
+        let number = gate.answers().keep(&slot, counted, gate.now_micros());
         Self {
             gate: Arc::clone(gate),
             number,
@@ -194,9 +232,9 @@ impl HttpBody for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{edge::Clock, metrics::Refusals};
+    use crate::{admission::Class, edge::Clock, metrics::Refusals};
     use http_body_util::BodyExt as _;
-    use std::sync::atomic::AtomicU64;
+    use std::{sync::atomic::AtomicU64, time::Duration};
 
     #[derive(Default)]
     struct Hands(AtomicU64);
@@ -215,7 +253,7 @@ mod tests {
     async fn an_answer_is_handed_on_in_slices_and_counted_until_then() {
         let gate = Gate::new(Arc::<Hands>::default(), Refusals::default());
         let whole = vec![7; SLICE_BYTES * 2 + 1];
-        let mut answer = Answer::counted(&gate, whole.len(), Body::from(whole.clone()));
+        let mut answer = Answer::counted(&gate, (whole.len(), None), Body::from(whole.clone()));
         assert_eq!(gate.answers().bytes(), whole.len());
         assert_eq!(answer.size_hint().exact(), Some(whole.len() as u64));
         let mut read = Vec::new();
@@ -230,10 +268,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_keeps_its_place_until_its_answer_is_taken_but_not_for_long() {
+        let clock = Arc::<Hands>::default();
+        let gate = Gate::new(Arc::clone(&clock) as Arc<dyn Clock>, Refusals::default());
+        let inside = || gate.fill(Class::Lookup).inside;
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            let permit = gate.enter(Class::Lookup, Duration::MAX).await.unwrap();
+            let counted = (10, Some(permit));
+            answers.push(Answer::counted(&gate, counted, Body::from("an answer")));
+        }
+        assert_eq!(inside(), 3);
+        answers.pop();
+        assert_eq!(inside(), 2);
+        clock.0.store(IN_PLACE_MICROS - 1, Ordering::Relaxed);
+        drop(gate.answers().places_of_slow(gate.now_micros()));
+        assert_eq!(inside(), 2);
+        clock.0.store(IN_PLACE_MICROS, Ordering::Relaxed);
+        let other = gate.enter(Class::Lookup, Duration::MAX).await.unwrap();
+        assert_eq!(inside(), 1, "who asks finds the places of the slow");
+        drop((answers, other));
+        assert_eq!(inside(), 0, "none left twice");
+    }
+
+    #[tokio::test]
     async fn answers_that_nobody_takes_go_once_they_are_in_the_way() {
         let clock = Arc::<Hands>::default();
         let gate = Gate::new(Arc::clone(&clock) as Arc<dyn Clock>, Refusals::default());
-        let keep = |bytes| Answer::counted(&gate, bytes, Body::from("an answer"));
+        let keep = |bytes| Answer::counted(&gate, (bytes, None), Body::from("an answer"));
         let (mut old, half) = (keep(MOST_BYTES / 2), MOST_BYTES / 2);
         clock.0.store(KEPT_MICROS - 1, Ordering::Relaxed);
         let mut new = keep(half);

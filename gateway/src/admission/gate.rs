@@ -129,6 +129,7 @@ impl Gate {
             let failure = Failure::new(Reason::Overloaded, message);
             return self.refuse(class, failure.retry_after(Duration::from_secs(1)));
         }
+        drop(self.answers.places_of_slow(now));
         let mut turn = None;
         let wait = || {
             let (tell, told) = oneshot::channel();
@@ -193,11 +194,16 @@ impl Gate {
     }
 
     /// Counts an answer until its caller has taken it.
-    pub(crate) fn count(self: &Arc<Self>, answer: Response<Body>) -> Response<Body> {
+    pub(crate) fn count(
+        self: &Arc<Self>,
+        permit: Permit,
+        answer: Response<Body>,
+    ) -> Response<Body> {
         let Some(bytes) = answer.body().size_hint().exact() else {
             return answer;
         };
-        answer.map(|body| Body::new(Answer::counted(self, bytes as usize, body)))
+        let counted = (bytes as usize, Some(permit));
+        answer.map(|body| Body::new(Answer::counted(self, counted, body)))
     }
 
     /// Answers that callers have not taken yet.
@@ -258,7 +264,7 @@ fn full(class: Class, retry_micros: u64) -> Failure {
     Failure::new(Reason::Overloaded, message).retry_after(Duration::from_micros(retry_micros))
 }
 
-/// A call's place inside; it leaves when this is dropped.
+/// A call's place inside, until its answer is on its way; it leaves when this is dropped.
 pub struct Permit {
     gate: Arc<Gate>,
     class: Class,

@@ -17,6 +17,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
+use tokio::task::yield_now;
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -93,17 +94,19 @@ async fn work<E>(
     permit: Permit,
     answer: impl Future<Output = Answered<E>>,
 ) -> Answered<E> {
+    // Connections are read and written before this call is worked on: who is to be refused is told first, and
+    // answers do not pile up behind the making of others.
+    yield_now().await;
     if let Err(failure) = permit.begin() {
         return Ok(refused(failure));
     }
     let answer = answer.await?;
-    drop(permit);
     let Some(AnswerBytes(bytes)) = answer.extensions().get().copied() else {
         return Ok(answer);
     };
     Ok(answer.map(|body| {
         let body = axum::body::Body::new(body);
-        Body::new(Answer::counted(&gate, bytes, body))
+        Body::new(Answer::counted(&gate, (bytes, Some(permit)), body))
     }))
 }
 

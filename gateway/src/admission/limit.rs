@@ -5,14 +5,17 @@
 //! caller that sends its body slowly, and with fewer of them the process would only be idle. Where it
 //! never is, each call more makes all others stay longer and none comes out earlier.
 
+use std::ops::RangeInclusive;
+
 /// Calls that a window has at least.
 const WINDOW_CALLS: u32 = 32;
 /// How long a window lasts at least.
 const WINDOW_MICROS: u64 = 50_000;
 /// The part of a window from which on the process counts as busy all the time.
 const BUSY: f64 = 0.9;
-/// What is left of the limit after a window in which there were too many.
-const LESS: f64 = 0.8;
+/// What is left of the limit, at most and at least, after a window in which there were too many. In
+/// between it is what would have made their stay as long as is wanted.
+const LESS: RangeInclusive<f64> = 0.25..=0.9;
 /// The part of the limit that it grows by after a window that was full without that.
 const MORE: f64 = 1.0 / 16.0;
 
@@ -49,6 +52,7 @@ struct Window {
     began: Option<Instant>,
     calls: u32,
     late: u32,
+    stayed_micros: u64,
     was_full: bool,
 }
 
@@ -78,6 +82,7 @@ impl Limit {
     pub fn note_left(&mut self, now: Instant, stayed_micros: u64) {
         let began = *self.window.began.get_or_insert(now);
         self.window.calls += 1;
+        self.window.stayed_micros += stayed_micros;
         self.window.late += u32::from(stayed_micros > self.tuning.target_micros);
         let lasted = now.at_micros.saturating_sub(began.at_micros);
         if self.window.calls >= WINDOW_CALLS && lasted >= WINDOW_MICROS {
@@ -93,7 +98,9 @@ impl Limit {
         let are_late = self.window.late * 2 > self.window.calls;
         let (least, most) = (self.tuning.least as f64, self.tuning.most as f64);
         if was_busy && are_late {
-            self.calls = (self.calls * LESS).max(least);
+            let wanted = self.tuning.target_micros * u64::from(self.window.calls);
+            let part = wanted as f64 / self.window.stayed_micros.max(1) as f64;
+            self.calls = (self.calls * part.clamp(*LESS.start(), *LESS.end())).max(least);
         } else if self.window.was_full {
             self.calls = (self.calls + (self.calls * MORE).max(1.0)).min(most);
         }
@@ -188,8 +195,8 @@ mod tests {
     fn a_stall_that_passes_costs_one_step_and_comes_back() {
         let mut world = World::new();
         world.load(501, 100, 0);
-        assert_eq!(world.limit.calls(), 204, "256 less a fifth");
-        world.load(4 * 500, 100, 500);
+        assert_eq!(world.limit.calls(), 64, "a quarter of 256");
+        world.load(25 * 500, 100, 500);
         assert_eq!(world.limit.calls(), TUNING.most);
     }
 

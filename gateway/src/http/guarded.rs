@@ -71,8 +71,7 @@ async fn work(gateway: &Gateway, endpoint: Endpoint, request: Request, next: Nex
         Err(failure) => return HttpFailure::from(failure).into_response(),
     };
     let answer = next.run(request).await;
-    drop(permit);
-    gateway.gate().count(answer)
+    gateway.gate().count(permit, answer)
 }
 
 /// The caller, as the guard saw it.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     client::gateway::GatewayAddress,
-    components::Components,
+    components::{Components, runtime},
     server::{self, Running},
 };
 use anyhow::{Context as _, anyhow};
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Runtime,
     sync::Mutex,
     time::{Instant, sleep},
 };
@@ -105,8 +105,7 @@ impl Embedded {
 async fn start(plan: &Plan, name: &str) -> anyhow::Result<Member> {
     let settings = plan.settings(name);
     let founding = plan.founding(name);
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
+    let runtime = runtime()
         .thread_name("member")
         .build()
         .context("start a runtime")?;
