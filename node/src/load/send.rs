@@ -55,7 +55,8 @@ pub async fn send(
             Err(CallError::Refused(fault)) => fault.retry_after,
             Err(CallError::Unreachable { .. }) => None,
         };
-        sleep(hint.unwrap_or(wait).min(LONGEST_WAIT)).await;
+        // A hint says when to ask again, not how often: who is refused every time asks ever less often.
+        sleep(hint.map_or(wait, |hint| hint.max(wait)).min(LONGEST_WAIT)).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
