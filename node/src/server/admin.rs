@@ -280,7 +280,20 @@ impl Admin {
         moves::moves(placement, &self.told(placement).await)
     }
 
-    fn groups(&self) -> [(String, GroupStatus); 2] {
+    /// How many shards stand as they should.
+    pub(super) fn counts(&self) -> Counts {
+        let placement = self.region.placement();
+        Counts::of(&placement, &self.alive(&placement))
+    }
+
+    /// The revisions of the groups, in the order of [`Self::groups`].
+    pub(super) fn revisions(&self) -> [u64; 2] {
+        let global = self.global.catalog().revision().0;
+        [global, self.region.placement().revision.0]
+    }
+
+    /// The groups that this node knows, each by its name.
+    pub(super) fn groups(&self) -> [(String, GroupStatus); 2] {
         let region = format!("region {}", self.region.name());
         [
             ("global".into(), self.global.group().status()),

@@ -1,6 +1,8 @@
 //! The node's own metrics; the gateway adds its own to the same registry.
 
-use super::{shards::Board, snapshots::Progress};
+mod region;
+
+use super::{admin::Admin, shards::Board, snapshots::Progress};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -18,6 +20,11 @@ pub fn registry(store: &Arc<Store>, (board, progress): (Board, Progress)) -> Reg
     registry.register_collector(Box::new(StoreMetrics(Arc::clone(store))));
     registry.register_collector(Box::new(CatchUp { board, progress }));
     registry
+}
+
+/// Adds how the region's groups and shards stand.
+pub fn add_region(registry: &mut Registry, admin: Arc<Admin>) {
+    registry.register_collector(Box::new(region::RegionMetrics(admin)));
 }
 
 struct CatchUp {

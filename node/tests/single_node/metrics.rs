@@ -31,6 +31,12 @@ views: [{ name: state, entity: thing, features: [{ name: a, type: int64, default
         r#"atoll_store_bytes{kind="live"}"#,
         "atoll_store_index_bytes ",
         r#"atoll_catch_up_bytes_total{way="snapshot"} 0"#,
+        r#"atoll_raft_is_leader{group="global"} 1"#,
+        r#"atoll_raft_is_leader{group="region local"} 1"#,
+        r#"atoll_raft_revision{group="global"} "#,
+        r#"atoll_shard_role{role="primary"} 68"#,
+        r#"atoll_shard_role{role="stopped"} 0"#,
+        "atoll_in_sync_copies 1",
         "atoll_build_info",
     ] {
         let stands = text.lines().any(|own| own.starts_with(line));

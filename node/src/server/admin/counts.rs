@@ -13,6 +13,8 @@ pub struct Counts {
     pub without_primary: u32,
     /// Fewer copies in sync can be reached than there should be.
     pub under_replicated: u32,
+    /// Copies in sync that can be reached, of the shard that has the fewest.
+    pub fewest_in_sync: u32,
 }
 
 impl Counts {
@@ -28,13 +30,17 @@ impl Counts {
             shards,
             without_primary: unplaced,
             under_replicated: unplaced,
+            fewest_in_sync: 0,
         };
+        let mut fewest = (unplaced > 0 || shards == 0).then_some(0);
         let stands = |own: &Replica| placement.is_present(*own) && alive.contains(&own.node);
         for config in placement.shards.values() {
-            let standing = config.in_sync.iter().filter(|own| stands(own));
-            counts.under_replicated += u32::from(standing.count() < copies);
+            let standing = config.in_sync.iter().filter(|own| stands(own)).count();
+            counts.under_replicated += u32::from(standing < copies);
             counts.without_primary += u32::from(!stands(&config.primary));
+            fewest = Some(fewest.map_or(standing, |fewest: usize| fewest.min(standing)));
         }
+        counts.fewest_in_sync = fewest.unwrap_or(0) as u32;
         counts
     }
 }
@@ -45,12 +51,17 @@ mod tests {
     use crate::server::admin::examples::region;
 
     #[track_caller]
-    fn check(placement: &Placement, alive: &[u64], without_primary: u32, under_replicated: u32) {
+    fn check(
+        placement: &Placement,
+        alive: &[u64],
+        [without_primary, under_replicated, fewest_in_sync]: [u32; 3],
+    ) {
         let alive = alive.iter().copied().map(NodeId).collect();
         let expected = Counts {
             shards: placement.policy.map_or(0, |policy| policy.shards.into()),
             without_primary,
             under_replicated,
+            fewest_in_sync,
         };
         assert_eq!(Counts::of(placement, &alive), expected);
     }
@@ -58,15 +69,15 @@ mod tests {
     #[test]
     fn a_node_that_is_gone_is_no_copy_and_no_primary() {
         let whole = region(3, &[&[1, 2], &[2, 3], &[3, 1]]);
-        check(&whole, &[1, 2, 3], 0, 0);
-        check(&whole, &[1, 2], 1, 2);
-        check(&whole, &[], 3, 3);
+        check(&whole, &[1, 2, 3], [0, 0, 2]);
+        check(&whole, &[1, 2], [1, 2, 1]);
+        check(&whole, &[], [3, 3, 0]);
     }
 
     #[test]
     fn a_shard_that_is_not_placed_has_neither() {
         let mut placement = region(2, &[&[1, 2]]);
         placement.policy.as_mut().unwrap().shards = 4;
-        check(&placement, &[1, 2], 3, 3);
+        check(&placement, &[1, 2], [3, 3, 0]);
     }
 }

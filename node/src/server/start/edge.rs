@@ -54,6 +54,7 @@ impl Edge<'_> {
         let catch_up = (held.board.clone(), held.progress.clone());
         let mut metrics = metrics::registry(&held.store, catch_up);
         hedges.register(&mut metrics);
+        metrics::add_region(&mut metrics, Arc::clone(&cluster));
         let (region, inputs) = (held.region.clone(), held.inputs.clone());
         gateway::Parts {
             region: held.region.name(),
