@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
+mod mutations;
+
 use proto::{
     codec::Reader,
     entry::EntryView,
@@ -22,55 +24,9 @@ const RUNS: u64 = 20_000;
 const RECORD: &[u8] = include_bytes!("golden/record-v1.bin");
 const ENTRY: &[u8] = include_bytes!("golden/entry-v1.bin");
 
-/// Numbers that a seed tells.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-}
-
-/// A few changes: flipped bits, extreme bytes and words, cuts, repeats.
-fn mutated(kept: &[u8], numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes = kept.to_vec();
-    for _ in 0..=numbers.below(4) {
-        let at = numbers.below(bytes.len());
-        match numbers.below(6) {
-            _ if bytes.is_empty() => bytes.push(numbers.next() as u8),
-            0 => bytes[at] ^= 1 << numbers.below(8),
-            1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][numbers.below(5)],
-            2 => {
-                let end = bytes.len().min(at + 4);
-                bytes[at..end].fill(0xff);
-            }
-            3 => bytes.truncate(at),
-            4 => bytes.insert(at, numbers.next() as u8),
-            _ => {
-                let end = bytes.len().min(at + numbers.below(32));
-                let copied = bytes[at..end].to_vec();
-                bytes.extend(copied);
-            }
-        }
-    }
-    bytes
-}
-
 #[track_caller]
 fn check(kept: &[&[u8]], decode: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    for seed in 0..RUNS {
-        let mut numbers = Numbers(seed);
-        let bytes = mutated(kept[numbers.below(kept.len())], &mut numbers);
-        let decoded = std::panic::catch_unwind(|| decode(&bytes));
-        assert!(decoded.is_ok(), "seed {seed} makes it panic: {bytes:02x?}");
-    }
+    mutations::check(RUNS, kept, decode);
 }
 
 /// The schema of the kept record.

@@ -1,5 +1,8 @@
 //! Each rule of replication alone: one replica, told what to think of the others.
 
+#[path = "../../proto/tests/mutations/mod.rs"]
+mod mutations;
+
 mod rules {
     pub mod harness;
 

@@ -1,6 +1,7 @@
 //! Messages and states read back, and nothing torn or broken passes for one.
 
 use super::harness::{Bench, configuration, entries, fence, id, mark, member, round};
+use crate::mutations;
 use bytes::Bytes;
 use proto::{
     hlc::Hlc,
@@ -132,4 +133,26 @@ fn a_shards_state_of_an_earlier_release_is_read() {
     );
     bytes[0] = 3;
     assert!(decode_base(&bytes).is_err());
+}
+
+#[test]
+fn damaged_messages_and_states_are_refused_or_read_as_what_they_say() {
+    let kept: Vec<Vec<u8>> = messages().iter().map(encode_message).collect();
+    let kept: Vec<&[u8]> = kept.iter().map(Vec::as_slice).collect();
+    mutations::check(20_000, &kept, |damaged| {
+        if let Ok(message) = decode_message(&Bytes::copy_from_slice(damaged)) {
+            let again = encode_message(&message);
+            assert_eq!(decode_message(&Bytes::from(again)), Ok(message));
+        }
+    });
+    let mut bench = Bench::with_tail(entries(2));
+    bench.configure(configuration(2, 1, &[1]));
+    bench.write(2, id(1), 2, 1);
+    bench.synced();
+    let base = encode_base(bench.replica.base());
+    mutations::check(20_000, &[&base], |damaged| {
+        if let Ok(base) = decode_base(damaged) {
+            assert_eq!(decode_base(&encode_base(&base)), Ok(base));
+        }
+    });
 }
