@@ -19,3 +19,7 @@ pub mod export;
 pub mod import;
 pub mod load;
 pub mod objects;
+
+#[cfg(test)]
+#[path = "../../proto/tests/mutations/mod.rs"]
+mod mutations;

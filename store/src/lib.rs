@@ -87,3 +87,7 @@ pub use snapshot::{
 pub use state::{Condition, LogEnd, RecentRequest, ShardState, StreamMark};
 pub use store::Store;
 pub use writer::{Appended, Batch, NewEntry, Writer};
+
+#[cfg(test)]
+#[path = "../../proto/tests/mutations/mod.rs"]
+mod mutations;

@@ -27,6 +27,13 @@ pub fn sealed(mut out: Vec<u8>) -> Bytes {
     out.into()
 }
 
+/// The head of a message before other bytes, with a checksum that fits them: what is wrong with them is for
+/// the reader to find.
+#[cfg(test)]
+pub fn resealed(message: &[u8], rest: &[u8]) -> Bytes {
+    sealed([&message[..HEAD_BYTES], rest].concat())
+}
+
 /// What follows a head. A node that speaks another version says so instead of guessing.
 pub fn checked<'a>(
     bytes: &'a [u8],

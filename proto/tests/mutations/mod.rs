@@ -30,6 +30,10 @@ impl Numbers {
 }
 
 /// How many times a decoder is tried: `ATOLL_MUTATIONS`, where that is set, makes a run longer.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whoever wants a longer run says so from outside"
+)]
 pub fn runs(usual: u64) -> u64 {
     let asked = std::env::var("ATOLL_MUTATIONS").ok();
     asked.map_or(usual, |runs| {

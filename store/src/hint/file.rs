@@ -23,6 +23,7 @@ pub(crate) struct HintFile {
     pub(crate) cuts: Vec<HintCut>,
     views: Vec<ViewId>,
     file: Arc<dyn File>,
+    bytes: u64,
 }
 
 /// Where the hint file of a segment lies.
@@ -76,6 +77,7 @@ impl HintFile {
             cuts: listing.cuts,
             views: listing.views,
             file,
+            bytes: size,
         }))
     }
 
@@ -103,7 +105,7 @@ impl HintFile {
         slot: Slot,
         views: &mut Views,
     ) -> io::Result<Vec<HintRow>> {
-        let at = part.offset + part.entries as u64 * ENTRY_BYTES as u64;
+        let at = rows_at(part);
         let bytes = self.read(at, part.rows as usize * ROW_BYTES, part.rows_crc)?;
         let mut reader = Reader::new(&bytes, "hint rows");
         let rows = (0..part.rows).map(|_| {
@@ -122,7 +124,7 @@ impl HintFile {
     /// Whether all parts have their checksums.
     pub(crate) fn is_sound(&self) -> io::Result<bool> {
         for part in &self.parts {
-            let rows_at = part.offset + part.entries as u64 * ENTRY_BYTES as u64;
+            let rows_at = rows_at(part);
             let entries = self.read(
                 part.offset,
                 part.entries as usize * ENTRY_BYTES,
@@ -152,6 +154,14 @@ impl HintFile {
     }
 
     fn read(&self, offset: u64, length: usize, crc: u32) -> io::Result<Vec<u8>> {
+        // Before room is made for it: what a damaged listing says may be any number.
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.bytes) {
+            return Err(damaged(Malformed {
+                format: "hint file",
+                fault: "a part of it is to lie beyond its end",
+            }));
+        }
         let mut bytes = vec![0; length];
         self.file.read_at(offset, &mut bytes)?;
         if crc32c::crc32c(&bytes) == crc {
@@ -162,6 +172,12 @@ impl HintFile {
             fault: "a checksum differs",
         }))
     }
+}
+
+/// Where the rows of a part begin: after its entries.
+fn rows_at(part: &ShardPart) -> u64 {
+    let entries = part.entries as u64 * ENTRY_BYTES as u64;
+    part.offset.saturating_add(entries)
 }
 
 fn damaged(error: Malformed) -> io::Error {

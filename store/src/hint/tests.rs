@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     disk::{Disk, FaultDisk},
+    mutations,
     place::Slot,
     segment::{LogSettings, LogWriter, SegmentId},
     views::{ViewNumber, Views},
@@ -139,5 +140,44 @@ fn any_flipped_bit_makes_a_hint_file_unsound() {
             .is_some_and(|file| file.is_sound().unwrap());
         assert!(!sound, "byte {byte}");
         disk.flip_bit(path, byte, (byte % 8) as u32);
+    }
+}
+
+#[test]
+fn a_damaged_hint_file_whose_checksums_fit_is_read_or_made_anew() {
+    let mut content = Content {
+        rows: vec![row(1, 7, 2, 0), row(2, 9, 3, 1)],
+        entries: vec![entry(1, 2), entry(2, 3)],
+        cuts: vec![HintCut {
+            shard: ShardId(1),
+            after: Position(1),
+            at: 7,
+        }],
+    };
+    content.settle();
+    let (disk, file) = written(&content, &[ViewId(3), ViewId(4)]);
+    let file = file.unwrap();
+    let listed = codec::HEADER_BYTES
+        + file.parts.len() * codec::PART_BYTES
+        + 2 * size_of::<u32>()
+        + codec::CUT_BYTES;
+    let whole = disk.open("s/0000000000000005.hint").unwrap();
+    let mut bytes = vec![0; whole.size_bytes().unwrap() as usize];
+    whole.read_at(0, &mut bytes).unwrap();
+    for seed in 0..mutations::runs(2_000) {
+        let mut damaged = mutations::bytes(&bytes, &mut mutations::Numbers::of(seed));
+        codec::seal_head(&mut damaged, listed);
+        let path = format!("s/damaged-{seed}");
+        let file = disk.create(&path, 0).unwrap();
+        file.write_at(0, &damaged).unwrap();
+        let Some(file) = HintFile::open(&disk, &path).unwrap() else {
+            continue;
+        };
+        for part in &file.parts {
+            drop(file.rows(part, Slot(0), &mut Views::default()));
+            drop(file.entries(part));
+        }
+        drop(file.is_sound());
+        disk.delete(&path).unwrap();
     }
 }

@@ -200,6 +200,7 @@ fn parse_trailer(payload: &[u8]) -> Result<Trailer, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations;
 
     #[test]
     fn any_flipped_bit_of_a_chunk_is_seen() {
@@ -222,6 +223,26 @@ mod tests {
                 assert!(SnapshotChunk::parse(&flipped).is_err(), "bit {bit}");
             }
             assert!(SnapshotChunk::parse(&chunk[..chunk.len() - 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_damaged_chunk_whose_checksum_fits_is_read_or_refused() {
+        let state = header(ShardId(1), &ShardState::default());
+        let last = Trailer {
+            rows: 1,
+            scan_end: Position(2),
+            collected: Hlc(3),
+            checksum: 4,
+        };
+        let chunks = [state, rows(&[1, 2, 3], &[0; 48]), trailer(&last)];
+        for (kind, chunk) in (1..).zip(chunks) {
+            mutations::check(10_000, &[&chunk[HEADER_BYTES..]], |damaged| {
+                let again = seal(kind, [&chunk[..HEADER_BYTES], damaged].concat());
+                if let Ok(SnapshotChunk::Rows(rows)) = SnapshotChunk::parse(&again) {
+                    assert!(rows.iter().count() <= rows.len() + 1);
+                }
+            });
         }
     }
 }

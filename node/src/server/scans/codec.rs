@@ -135,6 +135,7 @@ fn check_version(reader: &mut Reader<'_>) -> Result<(), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations;
 
     #[test]
     fn what_is_asked_and_answered_reads_back_and_what_is_cut_does_not() {
@@ -157,6 +158,12 @@ mod tests {
         for answer in [opened, page, Answer::End, Answer::Refused("why".into())] {
             assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
         }
+        let kept = [encode_asked(&open), Bytes::from_static(&[1; 13])];
+        let kept: Vec<&[u8]> = kept.iter().map(AsRef::as_ref).collect();
+        mutations::check(10_000, &kept, |damaged| {
+            let _ = decode_asked(damaged);
+            drop(decode_answer(&Bytes::copy_from_slice(damaged)));
+        });
         assert!(decode_answer(&Bytes::from_static(&[1])).is_err());
         assert!(decode_answer(&Bytes::from_static(&[2, 3])).is_err());
         assert!(decode_answer(&Bytes::from_static(&[1, 9])).is_err());

@@ -91,6 +91,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations;
 
     #[test]
     fn pieces_read_back_and_torn_ones_do_not() {
@@ -117,6 +118,9 @@ mod tests {
             let bytes = piece.encode();
             assert_eq!(Piece::decode(&bytes).unwrap(), piece);
             assert!(Piece::decode(&bytes.slice(..18)).is_err());
+            mutations::check(5_000, &[&bytes], |damaged| {
+                drop(Piece::decode(&Bytes::copy_from_slice(damaged)));
+            });
         }
     }
 }

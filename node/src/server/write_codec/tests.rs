@@ -1,7 +1,13 @@
 //! Parts and answers read back as they were, and nothing else is read.
 
 use super::*;
-use crate::server::{frames::sealed, shards::PartAnswer};
+use crate::{
+    mutations,
+    server::{
+        frames::{HEAD_BYTES, resealed, sealed},
+        shards::PartAnswer,
+    },
+};
 use bytes::Bytes;
 use gateway::{
     edge::Deadline,
@@ -226,4 +232,20 @@ proptest! {
         let _ = decode_part(&bytes);
         let _ = decode_answer(&bytes);
     }
+}
+
+#[test]
+fn damaged_parts_and_answers_with_a_fitting_checksum_are_read_or_refused() {
+    let part = encoded(sample());
+    mutations::check(20_000, &[&part[HEAD_BYTES..]], |damaged| {
+        drop(decode_part(&resealed(&part, damaged)));
+    });
+    let outcome = PartAnswer::Refused {
+        refusal: Refusal::of_field(Reason::NoPrimary, "x", "gone"),
+        retry_after: Some(Duration::from_millis(50)),
+    };
+    let answer = encode_answer(&outcome);
+    mutations::check(20_000, &[&answer[HEAD_BYTES..]], |damaged| {
+        drop(decode_answer(&resealed(&answer, damaged)));
+    });
 }

@@ -1,12 +1,15 @@
 //! Requests and answers read back as they were, and nothing else is read.
 
 use super::*;
-use crate::server::{
-    fetch::{
-        layouts::Layouts,
-        own::{Answer, Asked, ShardAnswer},
+use crate::{
+    mutations,
+    server::{
+        fetch::{
+            layouts::Layouts,
+            own::{Answer, Asked, ShardAnswer},
+        },
+        frames::{HEAD_BYTES, resealed, sealed},
     },
-    frames::{HEAD_BYTES, sealed},
 };
 use bytes::Bytes;
 use gateway::{
@@ -283,4 +286,25 @@ fn bytes_that_are_wrong_under_a_right_checksum_never_panic() {
             }
         }
     }
+}
+
+#[test]
+fn damaged_requests_and_answers_with_a_fitting_checksum_are_read_or_refused() {
+    let asked = asked();
+    let request = encode_request(&asked, CLUSTER);
+    let known = layouts(&[1, 2, 3]);
+    let known = std::panic::AssertUnwindSafe(&known);
+    mutations::check(20_000, &[&request[HEAD_BYTES..]], |damaged| {
+        let known = *known;
+        drop(decode_request(&resealed(&request, damaged), CLUSTER, known));
+    });
+    let layouts_known = [vec![true, true], vec![true]];
+    let whole = encode_answer(&answer(&asked, [true, true]), &layouts_known, CLUSTER);
+    let asked = std::panic::AssertUnwindSafe(&asked);
+    mutations::check(20_000, &[&whole[HEAD_BYTES..]], |damaged| {
+        let asked = *asked;
+        if let Ok(Decoded::Rows(read)) = decode_answer(&resealed(&whole, damaged), asked, CLUSTER) {
+            assert!(read.part.fits(&asked.fetch), "rows for other keys");
+        }
+    });
 }
