@@ -114,7 +114,8 @@ fn forged(token: &str) -> String {
     let parts = token.strip_prefix("atoll-join_").unwrap();
     let mut parts: Json = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts).unwrap()).unwrap();
     let secret = parts["secret"].as_str().unwrap();
-    let last = if secret.ends_with('0') { '1' } else { '0' };
+    // Of the last digit's six bits four are the secret's, and the others are zero: as in these two.
+    let last = if secret.ends_with('A') { 'E' } else { 'A' };
     parts["secret"] = format!("{}{last}", &secret[..secret.len() - 1]).into();
     let json = serde_json::to_vec(&parts).unwrap();
     format!("atoll-join_{}", URL_SAFE_NO_PAD.encode(json))
