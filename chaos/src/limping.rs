@@ -32,8 +32,12 @@ pub struct Settings {
     pub shape: Shape,
     /// The load.
     pub load: Plan,
-    /// How long is measured before, and how long the fault lasts.
-    pub measure: Duration,
+    /// Whom the faults meet, one after the other.
+    pub whom: Vec<Who>,
+    /// How long is measured before a fault.
+    pub before: Duration,
+    /// How long a fault lasts.
+    pub fault: Duration,
     /// How long the cluster may take until it is whole again.
     pub whole_within: Duration,
     /// Where logs and the history are kept; by default only after a violation.
@@ -84,7 +88,7 @@ pub fn run(
     };
     run.load.start();
     // Connections and caches are there once the measuring begins.
-    thread::sleep(settings.measure / 4);
+    thread::sleep(settings.before / 4);
     let from = clock.now();
     if let Err(error) = bouts(&mut run) {
         run.findings.violated(format!("{error:#}"));
@@ -114,7 +118,7 @@ impl Limping {
     /// Measures, lets a fault happen to a node, measures on, ends the fault, and tells figures.
     pub fn bout(&mut self, what: &str, victim: usize, fault: &mut dyn Fault) -> Result<()> {
         let before = self.clock.now();
-        thread::sleep(self.settings.measure);
+        thread::sleep(self.settings.before);
         let name = self.cluster.nodes()[victim].name().to_owned();
         self.load.note(&format!("{what}: {name}"))?;
         let begun = self.clock.now();
@@ -126,7 +130,7 @@ impl Limping {
         let settled = self.cluster.settle(self.settings.whole_within);
         let whole = mending.elapsed();
         settled.with_context(|| format!("after {what}"))?;
-        thread::sleep(self.settings.measure / 4);
+        thread::sleep(self.settings.before / 4);
         let times = [before, begun, ended, self.clock.now()];
         self.tell(what, &name, times, &left, whole);
         Ok(())
@@ -137,7 +141,7 @@ impl Limping {
         let began = Instant::now();
         let observer = usize::from(victim == 0);
         let mut left = Left::default();
-        while began.elapsed() < self.settings.measure {
+        while began.elapsed() < self.settings.fault {
             if let Ok(state) = self.cluster.state_by(observer) {
                 left.look(parts_of(&state, name), began.elapsed());
             }

@@ -5,7 +5,8 @@ use chaos::{
     atoll::Atoll,
     clock::Clock,
     cluster::{Cluster, Shape},
-    frozen, limping,
+    frozen,
+    limping::{self, Who},
     load::Plan,
     one_way, operations,
     report::Findings,
@@ -121,7 +122,9 @@ impl Limp {
         limping::Settings {
             shape: self.size.shape(),
             load: self.load(),
-            measure: Duration::from_secs(self.seconds),
+            whom: vec![Who::Voter, Who::Leader],
+            before: Duration::from_secs(self.seconds),
+            fault: Duration::from_secs(self.seconds),
             whole_within: self.size.whole_within(),
             keep: self.keep,
         }

@@ -12,7 +12,7 @@ use crate::{
     atoll::Atoll,
     clock::Clock,
     cluster::Cluster,
-    limping::{self, Fault, Limping, Settings, Who},
+    limping::{self, Fault, Limping, Settings},
     report::Findings,
 };
 use anyhow::Result;
@@ -27,7 +27,7 @@ pub fn run(settings: &Settings) -> Result<Findings> {
     let cluster = Cluster::found_on(Atoll::find()?, settings.shape, clock, hosts.collect())?;
     limping::run(settings, cluster, clock, |run| {
         for (lost, name) in [(Lost::Sent, "unheard"), (Lost::Received, "deaf")] {
-            for who in [Who::Voter, Who::Leader] {
+            for who in settings.whom.iter().copied() {
                 let victim = run.choose(who)?;
                 let mut cut = Cut { net: &net, lost };
                 run.bout(&format!("{who} {name}"), victim, &mut cut)?;

@@ -12,7 +12,7 @@ use crate::{
     atoll::Atoll,
     clock::Clock,
     cluster::{Cluster, Host},
-    limping::{self, Fault, Limping, Settings, Who},
+    limping::{self, Fault, Limping, Settings},
     report::Findings,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -37,7 +37,7 @@ pub fn run(settings: &Settings) -> Result<Findings> {
     let hosts = (0..settings.shape.nodes).map(|place| disks.host(place));
     let cluster = Cluster::found_on(Atoll::find()?, settings.shape, clock, hosts.collect())?;
     limping::run(settings, cluster, clock, |run| {
-        for who in [Who::Voter, Who::Leader] {
+        for who in settings.whom.iter().copied() {
             let victim = run.choose(who)?;
             run.bout(&format!("slow disk of {who}"), victim, &mut Slow(&disks))?;
         }
