@@ -5,9 +5,11 @@
 //! in [`Timeline`], by which lookups are judged.
 
 pub mod files;
+mod host;
 mod node;
 mod state;
 
+pub use host::Host;
 pub use node::{Node, Standing};
 pub use state::{GroupState, NodeState, ReplicaState, ShardState, State};
 
@@ -16,7 +18,7 @@ use crate::{
     clock::Clock,
     judge::{Change, Timeline},
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 use std::{
     fs,
@@ -55,9 +57,17 @@ pub struct Cluster {
 impl Cluster {
     /// Founds a cluster, and waits until every node takes traffic and every shard has its copies.
     pub fn found(atoll: Atoll, shape: Shape, clock: Clock) -> Result<Self> {
+        Self::found_on(atoll, shape, clock, vec![Host::loopback(); shape.nodes])
+    }
+
+    /// The same on hosts of the caller's, one for each node.
+    pub fn found_on(atoll: Atoll, shape: Shape, clock: Clock, hosts: Vec<Host>) -> Result<Self> {
+        ensure!(hosts.len() == shape.nodes, "a host is needed for each node");
         let folder = tempfile::Builder::new().prefix("atoll-chaos-").tempdir()?;
-        let nodes = (0..shape.nodes)
-            .map(|place| Node::new(place, folder.path()))
+        let nodes = hosts
+            .into_iter()
+            .enumerate()
+            .map(|(place, host)| Node::new(place, host, folder.path()))
             .collect::<Result<Vec<_>>>()?;
         let timeline = Timeline::of(shape.nodes);
         let mut cluster = Self {
@@ -133,7 +143,8 @@ impl Cluster {
     /// Makes a node that is not started: it joins when it is, by its seeds.
     pub fn reserve(&mut self) -> Result<usize> {
         let place = self.nodes.len();
-        self.nodes.push(Node::new(place, self.folder.path())?);
+        self.nodes
+            .push(Node::new(place, Host::loopback(), self.folder.path())?);
         Ok(place)
     }
 
@@ -158,6 +169,11 @@ impl Cluster {
     pub fn freeze(&mut self, place: usize) -> Result<()> {
         self.note(place, Change::Stands);
         self.nodes[place].freeze()
+    }
+
+    /// A node is about to be cut off: until it takes traffic again it counts as one that stands still.
+    pub fn cut_off(&mut self, place: usize) {
+        self.note(place, Change::Stands);
     }
 
     /// Lets it go on.

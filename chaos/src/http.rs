@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value as Json;
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -21,28 +21,27 @@ pub struct Answer {
     pub body: String,
 }
 
-/// `GET path` from loopback's `port`.
-pub fn get(port: u16, path: &str, within: Duration) -> Result<Answer> {
+/// `GET path` from `address`.
+pub fn get(address: SocketAddr, path: &str, within: Duration) -> Result<Answer> {
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    exchange(port, &head, within).with_context(|| format!("GET {path} from port {port}"))
+    exchange(address, &head, within).with_context(|| format!("GET {path} from {address}"))
 }
 
-/// `POST path` of JSON to loopback's `port`; the answer's status and JSON.
-pub fn post(port: u16, path: &str, body: &Json, within: Duration) -> Result<(u16, Json)> {
+/// `POST path` of JSON to `address`; the answer's status and JSON.
+pub fn post(address: SocketAddr, path: &str, body: &Json, within: Duration) -> Result<(u16, Json)> {
     let body = body.to_string();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let doing = || format!("POST {path} to port {port}");
-    let answer = exchange(port, &head, within).with_context(doing)?;
+    let doing = || format!("POST {path} to {address}");
+    let answer = exchange(address, &head, within).with_context(doing)?;
     let json = serde_json::from_str(&answer.body)
         .with_context(|| format!("{}: no JSON in {:?}", doing(), answer.body))?;
     Ok((answer.status, json))
 }
 
-fn exchange(port: u16, request: &str, within: Duration) -> Result<Answer> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn exchange(address: SocketAddr, request: &str, within: Duration) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, CONNECT_WITHIN)?;
     stream.set_read_timeout(Some(within))?;
     stream.set_write_timeout(Some(within))?;

@@ -24,8 +24,11 @@ pub mod judge;
 
 mod ending;
 pub mod frozen;
+pub mod limping;
+pub mod one_way;
 pub mod operations;
 pub mod report;
 pub mod requests;
 pub mod rounds;
 pub mod schema;
+pub mod slow_disk;

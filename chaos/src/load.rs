@@ -210,6 +210,16 @@ impl Load {
         self.shared.lookups()
     }
 
+    /// How long the steady writers' writes took that were acknowledged in the given time.
+    #[must_use]
+    pub fn writes(&self, from: Micros, to: Micros) -> Vec<Duration> {
+        let beats = self.shared.beats().into_iter();
+        let within = beats.filter(|beat| beat.at >= from && beat.at < to);
+        within
+            .map(|beat| Duration::from_micros(beat.at.0.saturating_sub(beat.issued.0)))
+            .collect()
+    }
+
     /// The longest time without an acknowledged write of some shard, of what overlaps the given
     /// time.
     #[must_use]

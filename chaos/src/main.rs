@@ -6,10 +6,11 @@ use chaos::{
     clock::Clock,
     cluster::{Cluster, Shape},
     frozen,
+    limping::{self, Who},
     load::Plan,
-    operations,
+    one_way, operations,
     report::Findings,
-    requests, rounds, schema,
+    requests, rounds, schema, slow_disk,
 };
 use clap::{Args, Parser, Subcommand};
 use sim::{checker, history::History};
@@ -78,11 +79,56 @@ enum Run {
         /// The file
         history: PathBuf,
     },
+    /// One node's syncs take 2 s each, for a while
+    SlowDisk(Limp),
+    /// One node's packets to the others are lost, then theirs to it; needs root
+    OneWay(Limp),
     /// Changes definitions while a node stands still
     Schema {
         #[command(flatten)]
         size: Size,
     },
+}
+
+#[derive(Debug, Args)]
+struct Limp {
+    /// Seconds of measuring before, and of the fault
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Where logs and the history go; by default they are kept after a violation only
+    #[arg(long)]
+    keep: Option<PathBuf>,
+    /// Only one writer for each shard, which waits for its answers, beside one reader
+    #[arg(long)]
+    sparse: bool,
+    #[command(flatten)]
+    size: Size,
+}
+
+impl Limp {
+    const fn load(&self) -> Plan {
+        let load = self.size.load();
+        match self.sparse {
+            false => load,
+            true => Plan {
+                mixed: 0,
+                patient: 0,
+                ..load
+            },
+        }
+    }
+
+    fn settings(self) -> limping::Settings {
+        limping::Settings {
+            shape: self.size.shape(),
+            load: self.load(),
+            whom: vec![Who::Voter, Who::Leader],
+            before: Duration::from_secs(self.seconds),
+            fault: Duration::from_secs(self.seconds),
+            whole_within: self.size.whole_within(),
+            keep: self.keep,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +228,11 @@ fn run(run: Run) -> Result<Findings> {
             whole_within: size.whole_within(),
             keep,
         }),
+        Run::SlowDisk(limp) => slow_disk::run(&limp.settings()),
+        Run::OneWay(limp) => {
+            one_way::enter()?;
+            one_way::run(&limp.settings())
+        }
         Run::Judge { history } => judge(&history),
         Run::Schema { size } => schema::run(&mut size.cluster()?, size.whole_within()),
     }

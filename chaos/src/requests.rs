@@ -120,10 +120,10 @@ fn essence(answer: &Json) -> Json {
 
 /// The answer to a write, which is repeated while something of it has no outcome.
 fn settled(cluster: &Cluster, place: usize, body: &Json) -> Result<Json> {
-    let port = cluster.nodes()[place].http();
+    let address = cluster.nodes()[place].http();
     let end = Instant::now() + ANSWER_WITHIN;
     loop {
-        let answer = http::post(port, "/v1/write", body, CALL_WITHIN);
+        let answer = http::post(address, "/v1/write", body, CALL_WITHIN);
         let why = match answer {
             Ok((200, answer)) if answer["unknown"] == json!([]) => return Ok(answer),
             Ok((status, answer)) if (400..500).contains(&status) && status != 429 => {
@@ -144,8 +144,8 @@ fn settled(cluster: &Cluster, place: usize, body: &Json) -> Result<Json> {
 fn changed(cluster: &Cluster, place: usize) -> Result<Option<String>> {
     let ids: Vec<usize> = (0..KEYS).collect();
     let body = json!({ "project": "repeats", "features": ["state:a"], "rows": { "id": ids } });
-    let port = cluster.nodes()[place].http();
-    let (status, answer) = http::post(port, "/v1/lookup", &body, CALL_WITHIN)?;
+    let address = cluster.nodes()[place].http();
+    let (status, answer) = http::post(address, "/v1/lookup", &body, CALL_WITHIN)?;
     ensure!(
         status == 200,
         "a lookup was answered with {status}: {answer}"

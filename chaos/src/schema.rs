@@ -10,6 +10,7 @@ use crate::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value as Json, json};
 use std::{
+    net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering},
     thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
@@ -75,12 +76,12 @@ pub fn run(cluster: &mut Cluster, whole_within: Duration) -> Result<Findings> {
     for place in 0..cluster.nodes().len() {
         write(cluster, place, &rows).with_context(|| format!("write through node {place}"))?;
     }
-    let ports: Vec<u16> = cluster.nodes().iter().map(Node::http).collect();
+    let addresses: Vec<SocketAddr> = cluster.nodes().iter().map(Node::http).collect();
     let stop = AtomicBool::new(false);
     let (changed, seen) = thread::scope(|scope| {
-        let readers: Vec<_> = ports
+        let readers: Vec<_> = addresses
             .iter()
-            .map(|port| scope.spawn(|| keep_reading(*port, &stop)))
+            .map(|address| scope.spawn(|| keep_reading(*address, &stop)))
             .collect();
         let changed = change(cluster, &mut findings);
         stop.store(true, Ordering::Release);
@@ -95,7 +96,7 @@ pub fn run(cluster: &mut Cluster, whole_within: Duration) -> Result<Findings> {
         judge(place, seen, &mut findings);
     }
     cluster.settle(whole_within)?;
-    for place in 0..ports.len() {
+    for place in 0..addresses.len() {
         read_after(cluster, place).with_context(|| format!("read through node {place}"))?;
         findings.tell(format!("through node {place}: rows of both revisions"));
     }
@@ -131,14 +132,14 @@ fn change(cluster: &mut Cluster, findings: &mut Findings) -> Result<()> {
 }
 
 /// Reads until told to stop, and is answered once after that.
-fn keep_reading(port: u16, stop: &AtomicBool) -> Seen {
+fn keep_reading(address: SocketAddr, stop: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
     let mut stopped: Option<Instant> = None;
     loop {
         if stop.load(Ordering::Acquire) {
             stopped.get_or_insert_with(Instant::now);
         }
-        let answer = read(port);
+        let answer = read(address);
         let is_answered = answer.is_ok();
         match answer {
             Ok(Ok(Made::Before)) => seen.before += 1,
@@ -187,11 +188,11 @@ fn label(id: u64) -> Json {
 }
 
 /// Reads the old rows: by which revision, or what is wrong. The outer error is no answer.
-fn read(port: u16) -> Result<Result<Made, String>> {
+fn read(address: SocketAddr) -> Result<Result<Made, String>> {
     let ids: Vec<u64> = (0..OLD).collect();
     let features = ["state:count", "state:label"];
     let body = json!({ "project": "shapes", "features": features, "rows": { "id": ids } });
-    let (status, answer) = http::post(port, "/v1/lookup", &body, CALL_WITHIN)?;
+    let (status, answer) = http::post(address, "/v1/lookup", &body, CALL_WITHIN)?;
     ensure!(status == 200, "{status}: {answer}");
     let [counts, labels] = [0, 1].map(|place| &answer["features"][place]);
     let unavailable = |column: &Json| {
@@ -234,13 +235,13 @@ fn judge_read(counts: &Json, labels: &Json, ids: &[u64]) -> Result<Made, String>
 
 /// Everything, once all nodes know it.
 fn read_after(cluster: &Cluster, place: usize) -> Result<()> {
-    let port = cluster.nodes()[place].http();
-    let old = read(port)?;
+    let address = cluster.nodes()[place].http();
+    let old = read(address)?;
     ensure!(old == Ok(Made::After), "{old:?}");
     let features = ["state:count", "state:label", "state:score"];
     let body =
         json!({ "project": "shapes", "features": features, "rows": { "id": [1, NEW, LATE] } });
-    let (_, answer) = http::post(port, "/v1/lookup", &body, CALL_WITHIN)?;
+    let (_, answer) = http::post(address, "/v1/lookup", &body, CALL_WITHIN)?;
     let columns = answer["features"].as_array().cloned().unwrap_or_default();
     let told: Json = columns
         .iter()
@@ -257,11 +258,11 @@ fn read_after(cluster: &Cluster, place: usize) -> Result<()> {
 
 /// Writes rows, again while something of them has no outcome.
 fn write(cluster: &Cluster, place: usize, rows: &Json) -> Result<()> {
-    let port = cluster.nodes()[place].http();
+    let address = cluster.nodes()[place].http();
     let body = json!({ "project": "shapes", "view": "state", "rows": rows });
     let end = Instant::now() + CATCH_UP_WITHIN;
     loop {
-        let answer = http::post(port, "/v1/write", &body, CALL_WITHIN);
+        let answer = http::post(address, "/v1/write", &body, CALL_WITHIN);
         let why = match &answer {
             Ok((200, said)) if said["unknown"] == json!([]) => {
                 ensure!(said["rejected"] == json!([]), "{said}");

@@ -6,7 +6,7 @@
 use chaos::{
     atoll::{Atoll, COMMAND_WITHIN, Said},
     clock::Clock,
-    cluster::{Cluster, Node, Shape, files},
+    cluster::{Cluster, Host, Node, Shape, files},
 };
 use std::{
     fs,
@@ -96,7 +96,7 @@ fn a_second_init_is_refused_and_the_cluster_serves_on() {
 #[test]
 fn a_founding_file_with_mistakes_founds_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut node = Node::new(0, folder.path()).unwrap();
+    let mut node = Node::new(0, Host::loopback(), folder.path()).unwrap();
     node.spawn(&atoll(), &files::node(&node, &[])).unwrap();
     let at = node.peer_address();
     let right = files::cluster(&ALONE);
@@ -137,7 +137,7 @@ fn a_founding_file_with_mistakes_founds_nothing() {
 #[test]
 fn an_address_where_nobody_listens_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::new(0, folder.path()).unwrap();
+    let node = Node::new(0, Host::loopback(), folder.path()).unwrap();
     let at = node.peer_address();
     let said = init(folder.path(), &files::cluster(&ALONE), &at);
     check(&said, &[&at, "atoll serve", "listen.peer"]);
@@ -162,7 +162,7 @@ fn a_data_directory_of_another_cluster_is_refused() {
 fn two_nodes_on_one_directory_are_refused() {
     let cluster = alone();
     let folder = tempfile::tempdir().unwrap();
-    let other = Node::new(1, folder.path()).unwrap();
+    let other = Node::new(1, Host::loopback(), folder.path()).unwrap();
     let same_data = cluster.nodes()[0].data_dir().display().to_string();
     let own_data = other.data_dir().display().to_string();
     let shared = files::node(&other, &[]).replace(&own_data, &same_data);

@@ -31,7 +31,10 @@ pub fn node(node: &Node, seeds: &[String]) -> String {
         .enumerate()
     {
         let port = node.port() + place as u16;
-        let _ = writeln!(text, "{key} = \"127.0.0.1:{port}\"");
+        let _ = writeln!(text, "{key} = \"{}:{port}\"", node.address());
+    }
+    if !node.address().is_loopback() {
+        text.push_str("insecure_open = true\n");
     }
     text
 }

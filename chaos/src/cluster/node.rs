@@ -1,10 +1,12 @@
 //! One node: its process, its folder, its addresses.
 
+use super::Host;
 use crate::{atoll::Atoll, http, ports::free_ports, process::Process};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use std::{
     fs,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -30,6 +32,7 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Node {
     name: String,
+    host: Host,
     port: u16,
     folder: PathBuf,
     process: Option<Process>,
@@ -38,9 +41,10 @@ pub struct Node {
 
 impl Node {
     /// A node that was not started yet.
-    pub fn new(place: usize, folder: &Path) -> Result<Self> {
+    pub fn new(place: usize, host: Host, folder: &Path) -> Result<Self> {
         Ok(Self {
             name: format!("eu-{}", place + 1),
+            host,
             port: free_ports()?,
             folder: folder.to_owned(),
             process: None,
@@ -60,22 +64,28 @@ impl Node {
         self.port
     }
 
-    /// The port of HTTP.
+    /// The address of the machine it runs on.
     #[must_use]
-    pub const fn http(&self) -> u16 {
-        self.port + 1
+    pub const fn address(&self) -> Ipv4Addr {
+        self.host.address()
+    }
+
+    /// Where HTTP is spoken.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        SocketAddr::from((self.address(), self.port + 1))
     }
 
     /// Where clients call it.
     #[must_use]
     pub fn grpc_address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.address(), self.port)
     }
 
     /// Where nodes call it.
     #[must_use]
     pub fn peer_address(&self) -> String {
-        format!("127.0.0.1:{}", self.port + 2)
+        format!("{}:{}", self.address(), self.port + 2)
     }
 
     /// Its data directory.
@@ -108,8 +118,7 @@ impl Node {
     pub fn spawn(&mut self, atoll: &Atoll, settings: &str) -> Result<()> {
         let file = self.settings();
         fs::write(&file, settings).with_context(|| format!("write {}", file.display()))?;
-        let mut command = atoll.command();
-        command.args(["serve", "--config"]).arg(&file);
+        let mut command = self.host.serve(atoll.command(), &file);
         self.process = Some(Process::spawn(&mut command, &self.log())?);
         self.standing = Standing::Runs;
         Ok(())

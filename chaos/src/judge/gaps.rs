@@ -11,6 +11,8 @@ pub const GAP_LIMIT: Duration = Duration::from_secs(20);
 pub struct Beat {
     /// Which writer, from 0.
     pub writer: usize,
+    /// When the write left.
+    pub issued: Micros,
     /// When.
     pub at: Micros,
 }
@@ -67,6 +69,7 @@ mod tests {
         for second in 0..30 {
             let of = |writer| Beat {
                 writer,
+                issued: at(second),
                 at: at(second),
             };
             beats.push(of(0));

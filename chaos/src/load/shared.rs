@@ -131,12 +131,12 @@ impl Shared {
         });
     }
 
-    /// Takes an acknowledgement of a steady writer down.
-    pub fn acknowledged(&self, writer: usize) {
+    /// Takes an acknowledgement of a steady writer down, of a write that left at `issued`.
+    pub fn acknowledged(&self, writer: usize, issued: Micros) {
         let mut beats = self.beats.lock();
         // Within the lock, so that beats stand in the order of time.
         let at = self.clock.now();
-        beats.push(Beat { writer, at });
+        beats.push(Beat { writer, issued, at });
     }
 
     /// The acknowledgements taken down.

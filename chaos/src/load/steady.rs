@@ -65,9 +65,10 @@ pub async fn run(shared: Arc<Shared>, place: usize, row: u64) -> Result<()> {
         }
         let wall = shared.clock.wall_micros();
         let rows = vec![written(row, count, wall)];
+        let issued = shared.clock.now();
         let wrote = caller.write(random.wide_bits(), rows, wall / 1_000).await?;
         if wrote == Wrote::Acknowledged {
-            shared.acknowledged(place);
+            shared.acknowledged(place, issued);
         }
         shared.pause(PAUSE).await;
     }
