@@ -15,6 +15,7 @@ mod limit;
 mod metrics;
 pub mod quota;
 mod room;
+mod turns;
 
 pub use crate::metrics::Refusals;
 pub(crate) use answers::AnswerBytes;

@@ -3,6 +3,7 @@
 mod feature;
 mod health;
 mod registry;
+mod serving;
 mod status;
 
 pub(crate) use status::timeout;
@@ -14,28 +15,18 @@ use crate::{
     admission::{AdmissionLayer, Gate},
 };
 use proto::limits::MESSAGE_BYTES;
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
 use tokio_stream::Stream;
-use tonic::{
-    service::{Routes, RoutesBuilder},
-    transport::{Server, server::Connected},
-};
+use tonic::service::{Routes, RoutesBuilder};
+use tower::Layer as _;
 use wire::{
     twin::feature_service_server::FeatureServiceServer,
     v1::registry_service_server::RegistryServiceServer,
 };
-
-/// What one stream may send before it is read: a whole answer of usual size, and not 64 KiB.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-/// The same for all streams of a connection.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-
-/// Calls at once on one connection; callers' libraries keep others back.
-const CALLS_PER_CONNECTION: u32 = 1_024;
 
 /// The gateway's services. Others of the process can be added with [`Routes::add_service`].
 #[must_use]
@@ -88,19 +79,9 @@ pub async fn serve<Connection, Fault>(
     (guard, gate): (Guard, Arc<Gate>),
     connections: impl Stream<Item = Result<Connection, Fault>>,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error>
-where
-    Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    Fault: Into<Box<dyn std::error::Error + Send + Sync>>,
+) where
+    Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
-        .layer(AccessLayer(guard))
-        .layer(AdmissionLayer(gate))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(connections, shutdown)
-        .await
+    let service = AccessLayer(guard).layer(AdmissionLayer(gate).layer(routes.prepare()));
+    serving::serve(service, connections, shutdown).await;
 }

@@ -27,3 +27,4 @@ pub use service::{Clients, Gateway, Parts, Readiness, Settings};
 
 pub mod grpc;
 pub mod http;
+mod opening;

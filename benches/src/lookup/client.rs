@@ -2,9 +2,8 @@
 //!
 //! It decodes nothing, so that on a small machine most of the CPU is left to the server.
 
-use super::raw::{LOOKUP, Raw};
+use super::connection::Connection;
 use crate::figure::Latencies;
-use anyhow::Context as _;
 use bytes::Bytes;
 use std::{
     net::SocketAddr,
@@ -16,19 +15,12 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, task::JoinSet};
-use tonic::{
-    Request, Status,
-    client::Grpc,
-    codegen::http::uri::PathAndQuery,
-    transport::{Channel, Endpoint},
-};
+use tonic::Status;
 
 /// Connections to the server.
 const CONNECTIONS: usize = 4;
 /// Requests in flight on each of them when the server is to be saturated.
 const IN_FLIGHT: usize = 4;
-/// As a client would set it; the server parses it and keeps a timer.
-const DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often requests are sent.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +43,8 @@ pub struct Load {
 /// Calls one server.
 #[derive(Clone)]
 pub struct Caller {
-    channels: Vec<Channel>,
+    connections: Vec<Connection>,
+    /// As they go over a connection.
     requests: Arc<[Bytes]>,
     next: Arc<AtomicUsize>,
 }
@@ -59,17 +52,14 @@ pub struct Caller {
 impl Caller {
     /// Connects.
     pub async fn new(address: SocketAddr, requests: Vec<Bytes>) -> anyhow::Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))?
-            .tcp_nodelay(true)
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20);
-        let mut channels = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            channels.push(endpoint.connect().await.context("connect to the server")?);
+            connections.push(Connection::to(address).await?);
         }
+        let framed = requests.iter().map(|request| Connection::framed(request));
         Ok(Self {
-            channels,
-            requests: requests.into(),
+            connections,
+            requests: framed.collect(),
             next: Arc::default(),
         })
     }
@@ -77,15 +67,8 @@ impl Caller {
     /// One call.
     pub async fn one(&self) -> Result<Bytes, Status> {
         let at = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut request = Request::new(self.requests[at % self.requests.len()].clone());
-        request.set_timeout(DEADLINE);
-        let mut client = Grpc::new(self.channels[at % CONNECTIONS].clone());
-        client
-            .ready()
-            .await
-            .map_err(|error| Status::unavailable(error.to_string()))?;
-        let path = PathAndQuery::from_static(LOOKUP);
-        Ok(client.unary(request, path, Raw).await?.into_inner())
+        let request = self.requests[at % self.requests.len()].clone();
+        self.connections[at % CONNECTIONS].call(request).await
     }
 
     /// Calls so many times a second whatever comes back, and gives each answer with how long it took.

@@ -6,6 +6,7 @@
 //! of the same client; a round measures each in turn, so what else the machine does meets all.
 
 mod client;
+mod connection;
 mod dataset;
 mod raw;
 mod region;

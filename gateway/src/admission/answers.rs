@@ -230,14 +230,15 @@ impl HttpBody for Answer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{admission::Class, edge::Clock, metrics::Refusals};
     use http_body_util::BodyExt as _;
     use std::{sync::atomic::AtomicU64, time::Duration};
 
+    /// A clock whose hands are moved.
     #[derive(Default)]
-    struct Hands(AtomicU64);
+    pub struct Hands(pub AtomicU64);
 
     impl Clock for Hands {
         fn monotonic_micros(&self) -> u64 {

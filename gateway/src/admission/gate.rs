@@ -5,6 +5,7 @@ use super::{
     class::Class,
     limit::{Instant, Tuning},
     room::{Asked, Left, Room, Size, Ticket},
+    turns::Turns,
 };
 use crate::{
     edge::Clock,
@@ -74,6 +75,7 @@ enum Turn {
 /// One gateway's gate. Calls come in by [`Gate::enter`] and keep their [`Permit`] until they are answered.
 pub struct Gate {
     rooms: [Mutex<Room<Told>>; Class::ALL.len()],
+    turns: Turns,
     answers: Answers,
     clock: Arc<dyn Clock>,
     refusals: Refusals,
@@ -113,6 +115,7 @@ impl Gate {
         };
         Arc::new(Self {
             rooms: Class::ALL.map(room),
+            turns: Turns::default(),
             answers: Answers::default(),
             clock,
             refusals,
@@ -167,6 +170,19 @@ impl Gate {
             Asking::Waits(waiting) => waiting.await,
             Asking::Refused(failure) => Err(failure),
         }
+    }
+
+    /// Does what a call that was let in asks for, once it is its turn. Fails where its time is over by then.
+    pub(crate) async fn work<W: Future>(
+        &self,
+        permit: &Permit,
+        work: W,
+    ) -> Result<W::Output, Failure> {
+        let begun = async {
+            permit.begin()?;
+            Ok(work.await)
+        };
+        self.turns.take(begun).await
     }
 
     fn refuse(&self, class: Class, failure: Failure) -> Asking {
@@ -274,7 +290,7 @@ pub struct Permit {
 
 impl Permit {
     /// Says that the call is begun now. Fails where its time was over before.
-    pub fn begin(&self) -> Result<(), Failure> {
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
         let now = self.gate.clock.monotonic_micros();
         if now < self.deadline_micros {
             return Ok(());
@@ -313,6 +329,18 @@ impl Waiting {
         let now = self.gate.clock.monotonic_micros();
         self.gate.permit(self.class, now, self.deadline_micros)
     }
+
+    /// It was not its turn while it waited, or before its deadline.
+    fn in_vain(&self) -> Failure {
+        let failure = if self.gate.clock.monotonic_micros() < self.deadline_micros {
+            let retry_micros = self.gate.room(self.class).lock().retry_micros();
+            full(self.class, retry_micros)
+        } else {
+            late()
+        };
+        self.gate.count_refused(self.class, &failure);
+        failure
+    }
 }
 
 impl Future for Waiting {
@@ -323,21 +351,16 @@ impl Future for Waiting {
             return Poll::Ready(Err(Failure::internal("a call waited twice")));
         };
         let Poll::Ready(told) = Pin::new(turn).poll(context) else {
-            return self.until.as_mut().poll(context).map(|()| {
-                let retry_micros = self.gate.room(self.class).lock().retry_micros();
-                let failure = full(self.class, retry_micros);
-                self.gate.count_refused(self.class, &failure);
-                Err(failure)
-            });
+            return self
+                .until
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(self.in_vain()));
         };
         self.turn = None;
         Poll::Ready(match told {
             Ok(Turn::Inside) => Ok(self.come_in()),
-            Ok(Turn::Late) => {
-                let failure = late();
-                self.gate.count_refused(self.class, &failure);
-                Err(failure)
-            }
+            Ok(Turn::Late) => Err(self.in_vain()),
             Err(_) => Err(Failure::internal("the gate is gone")),
         })
     }
@@ -356,3 +379,6 @@ impl Drop for Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

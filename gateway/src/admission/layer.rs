@@ -13,11 +13,13 @@ use crate::{
 };
 use axum::http::{Request, Response};
 use futures::future::{BoxFuture, Either, Ready, ready};
+use proto::reason::Reason;
 use std::{
+    future::Future,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::task::yield_now;
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -66,7 +68,12 @@ where
         let headers = request.headers();
         let load = of_path(request.uri().path()).map(|endpoint| endpoint.load);
         let Some(class) = load.and_then(|load| Class::of(load, headers)) else {
-            return Either::Left(self.inner.call(request));
+            let within = timeout(headers);
+            let answer = self.inner.call(request);
+            return match within {
+                None => Either::Left(answer),
+                Some(within) => Either::Right(Either::Right(Box::pin(ended(within, answer)))),
+            };
         };
         let within = timeout(headers).unwrap_or(DEFAULT_DEADLINE);
         let gate = Arc::clone(&self.gate);
@@ -89,18 +96,26 @@ where
     }
 }
 
+/// The answer of a call that heeds its deadline in nothing else.
+async fn ended<E>(within: Duration, answer: impl Future<Output = Answered<E>>) -> Answered<E> {
+    let late = || {
+        let message = "the deadline passed before the call was done; it may still be carried out";
+        Ok(refused(Failure::new(Reason::Deadline, message)))
+    };
+    tokio::time::timeout(within, answer)
+        .await
+        .unwrap_or_else(|_| late())
+}
+
 async fn work<E>(
     gate: Arc<Gate>,
     permit: Permit,
     answer: impl Future<Output = Answered<E>>,
 ) -> Answered<E> {
-    // Connections are read and written before this call is worked on: who is to be refused is told first, and
-    // answers do not pile up behind the making of others.
-    yield_now().await;
-    if let Err(failure) = permit.begin() {
-        return Ok(refused(failure));
-    }
-    let answer = answer.await?;
+    let answer = match gate.work(&permit, answer).await {
+        Ok(answer) => answer?,
+        Err(failure) => return Ok(refused(failure)),
+    };
     let Some(AnswerBytes(bytes)) = answer.extensions().get().copied() else {
         return Ok(answer);
     };

@@ -66,12 +66,14 @@ async fn work(gateway: &Gateway, endpoint: Endpoint, request: Request, next: Nex
     // The deadline stands in the body, which is not read yet.
     let within = gateway.settings().default_deadline;
     let entered = gateway.gate().enter(class, within).await;
-    let permit = match entered.and_then(|permit| permit.begin().map(|()| permit)) {
+    let permit = match entered {
         Ok(permit) => permit,
         Err(failure) => return HttpFailure::from(failure).into_response(),
     };
-    let answer = next.run(request).await;
-    gateway.gate().count(permit, answer)
+    match gateway.gate().work(&permit, next.run(request)).await {
+        Ok(answer) => gateway.gate().count(permit, answer),
+        Err(failure) => HttpFailure::from(failure).into_response(),
+    }
 }
 
 /// The caller, as the guard saw it.

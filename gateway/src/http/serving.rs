@@ -1,33 +1,24 @@
 //! Connections: how many there are, and how long a caller may take to say what it wants.
 
 use super::fixed;
+use crate::opening::{OPENED_WITHIN, Opening};
 use axum::{Router, serve::Listener};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{
-    fmt::Debug,
-    future::Future,
-    io,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt::Debug, future::Future, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::{Semaphore, watch},
-    time::{Sleep, timeout},
+    time::timeout,
 };
 
 /// Connections at once: each costs some tens of KiB, and slow ones are cheap for who opens them.
 const CONNECTIONS: usize = 4_096;
 /// What a caller gets for the head of a request, and an idle connection for its next one.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// By its first bytes a connection says which version of HTTP it speaks.
-const VERSION_BYTES: usize = 24;
+const HEAD_WITHIN: Duration = OPENED_WITHIN;
 /// How often a silent connection of HTTP/2 is asked for a sign of life, and how long it has for one.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// Calls at once on one connection of HTTP/2.
@@ -108,71 +99,4 @@ async fn turn_away<C: AsyncWrite + Unpin>(mut connection: C) {
     };
     // Who does not take the answer goes without one.
     let _ = timeout(GOODBYE_WITHIN, goodbye).await;
-}
-
-/// A connection that must say what it speaks within [`HEAD_WITHIN`]; the server's own time for heads
-/// begins only then.
-struct Opening<C> {
-    connection: C,
-    read_bytes: usize,
-    until: Pin<Box<Sleep>>,
-}
-
-impl<C> Opening<C> {
-    fn new(connection: C) -> Self {
-        Self {
-            connection,
-            read_bytes: 0,
-            until: Box::pin(tokio::time::sleep(HEAD_WITHIN)),
-        }
-    }
-}
-
-impl<C: AsyncRead + Unpin> AsyncRead for Opening<C> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.connection).poll_read(context, buffer);
-        if self.read_bytes >= VERSION_BYTES {
-            return polled;
-        }
-        self.read_bytes += buffer.filled().len() - before;
-        if polled.is_pending() && self.until.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        polled
-    }
-}
-
-impl<C: AsyncWrite + Unpin> AsyncWrite for Opening<C> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
-    }
 }

@@ -16,8 +16,8 @@ pub mod tokens;
 mod warnings;
 
 use super::{
-    consensus::Consensus, global::Global, gossip::liveness::Liveness, region::RegionView,
-    shards::Board, trail::TrailFile,
+    consensus::Consensus, definitions::Published, global::Global, gossip::liveness::Liveness,
+    region::RegionView, shards::Board, trail::TrailFile,
 };
 use crate::components::Clock;
 use counts::Counts;
@@ -29,7 +29,7 @@ use gateway::{
 };
 use positions::{Positions, Told};
 use proto::{
-    id::{NodeId, ShardId},
+    id::{NodeId, Revision, ShardId},
     reason::Reason,
 };
 use raft::{
@@ -64,6 +64,8 @@ pub struct Admin {
     pub positions: Positions,
     /// The cluster's tokens.
     pub tokens: Tokens,
+    /// What this node's requests are answered under.
+    pub published: Arc<Published>,
     /// What administrators did here.
     pub trail: Arc<TrailFile>,
     /// Time.
@@ -143,8 +145,11 @@ impl AdminService for Admin {
         request: Request<v1::SetQuotaRequest>,
     ) -> Result<Response<v1::SetQuotaResponse>, Status> {
         let (caller, note) = (Caller::asking(&request), Note::beside(&request));
-        let answer = quotas::set(&self.global, &caller, &note, request.into_inner());
-        answer.await.map(Response::new).map_err(to_status)
+        let set = quotas::set(&self.global, &caller, &note, request.into_inner()).await;
+        let set = set.map_err(to_status)?;
+        // Who set it sees it kept by the gateway that was asked.
+        self.published.reaches(Revision(set.revision)).await;
+        Ok(Response::new(set))
     }
 
     async fn list_quotas(

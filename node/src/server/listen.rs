@@ -15,18 +15,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::Mutex,
 };
-use tonic::transport::server::Connected;
 
 /// What a listener that failed waits before it goes on: descriptors may have run out.
 const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(50);
 
-/// A connection with what the gRPC server wants to know of it.
+/// A connection as servers take one.
 pub struct Accepted(Box<dyn Connection>);
-
-impl Connected for Accepted {
-    type ConnectInfo = ();
-    fn connect_info(&self) {}
-}
 
 impl AsyncRead for Accepted {
     fn poll_read(

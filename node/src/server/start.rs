@@ -111,13 +111,12 @@ async fn run(
     let cluster = cluster.expect("metadata comes with a cluster");
     peering.offer_writes(&global, &components);
     let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
-    let asked_to_leave = leaving.subscribe();
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
     let around = (gossip, &*home, &groups);
     let liveness = hear(own, (me, cluster), &held, around, &mut background).await?;
     let (region, board) = (held.region.clone(), held.board.clone());
-    let readiness = readiness::follow(region, board, asked_to_leave, &mut background);
-    let (guard, trail) = guard::follow(&global, &components, &*home, &mut background);
+    let readiness = readiness::follow(region, board, leaving.subscribe(), &mut background);
+    let (guard, trail, followed) = guard::follow(&global, &components, &*home, &mut background);
     let edge = Edge {
         settings: &settings,
         components: &components,
@@ -127,7 +126,8 @@ async fn run(
     };
     let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
     let admin = Arc::new(Admin {
-        tokens: Tokens::new(cluster, &global),
+        tokens: Tokens::new(cluster, &global, followed),
+        published: Arc::clone(&published),
         global: Arc::clone(&global),
         regional: groups.regional.clone(),
         region: held.region.clone(),

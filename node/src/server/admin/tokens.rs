@@ -2,7 +2,7 @@
 
 use crate::{
     security::{JoinToken, random_bits},
-    server::global::Global,
+    server::{global::Global, guard::Followed},
 };
 use gateway::{
     access::{Caller, Note, Right, Secret},
@@ -32,14 +32,20 @@ pub struct Tokens {
     cluster: ClusterId,
     /// Where they are kept.
     global: Arc<Global>,
+    /// Who goes by them.
+    guard: Followed,
 }
 
 impl Tokens {
     /// Those of `cluster`.
     #[must_use]
-    pub fn new(cluster: ClusterId, global: &Arc<Global>) -> Self {
+    pub fn new(cluster: ClusterId, global: &Arc<Global>, guard: Followed) -> Self {
         let global = Arc::clone(global);
-        Self { cluster, global }
+        Self {
+            cluster,
+            global,
+            guard,
+        }
     }
 
     /// Makes a token. Its secret is drawn here and leaves in the answer alone.
@@ -124,9 +130,13 @@ impl Tokens {
         own.map(|token| info(token, now)).collect()
     }
 
+    /// Changes them; once that is answered, this node judges its callers by it.
     async fn change(&self, caller: &Caller, request: Request) -> Result<(), Failure> {
         match self.global.propose(&caller.author(), request).await? {
-            RegistryOutcome::Done { .. } => Ok(()),
+            RegistryOutcome::Done { revision, .. } => {
+                self.guard.reaches(revision).await;
+                Ok(())
+            }
             RegistryOutcome::Refused { refusals, .. } => {
                 let mut refusals = refusals.into_iter();
                 let first = refusals.next();

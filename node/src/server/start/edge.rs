@@ -125,16 +125,8 @@ impl Edge<'_> {
         let doors = (self.guard.clone(), Arc::clone(gateway.gate()));
         let (stop_grpc, stop_http) = (background.stopping(), background.stopping());
         background.serve(async move {
-            if let Err(error) = gateway::grpc::serve(
-                routes,
-                doors,
-                listen::connections(Box::new(grpc)),
-                stop_grpc,
-            )
-            .await
-            {
-                tracing::error!(%error, "the gRPC server ended");
-            }
+            let connections = listen::connections(Box::new(grpc));
+            gateway::grpc::serve(routes, doors, connections, stop_grpc).await;
         });
         background.serve(async move {
             if let Err(error) =

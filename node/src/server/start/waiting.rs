@@ -45,7 +45,7 @@ impl Waiting {
         let grpc = gateway::grpc::serve(routes, (Guard::new(clock), gate), grpc, stopping());
         let servers = [
             tokio::spawn(async move { drop(http.await) }),
-            tokio::spawn(async move { drop(grpc.await) }),
+            tokio::spawn(grpc),
         ];
         Self {
             readiness,
