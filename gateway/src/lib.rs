@@ -28,3 +28,5 @@ pub use service::{Clients, Gateway, Parts, Readiness, Settings};
 pub mod grpc;
 pub mod http;
 mod opening;
+pub mod slow;
+pub mod trace;

@@ -1,6 +1,7 @@
 //! A lookup: admit → plan → fetch → gather → respond. Only the third step waits.
 
 pub mod admit;
+pub mod course;
 mod select;
 
 pub mod layout;
@@ -20,12 +21,24 @@ use crate::{
     catalog::Catalog,
     edge::{Clock, Deadline},
     failure::Failure,
+    trace::Trace,
 };
+use course::Course;
 use fetch::{Fetch, Replicas};
 use gather::{Gathered, Wishes};
 use proto::time::EventTime;
 use std::{sync::Arc, time::Duration};
 use wire::twin::{self, lookup_request::Select};
+
+/// One lookup, answered.
+pub struct LookedUp {
+    /// The answer.
+    pub answer: twin::LookupResponse,
+    /// What was selected.
+    pub selection: Arc<Selection>,
+    /// What was done.
+    pub course: Course,
+}
 
 /// What answering lookups needs.
 pub struct Lookups {
@@ -57,13 +70,14 @@ impl Lookups {
         self.selections.select(catalog, project, select)
     }
 
-    /// Answers one lookup under `catalog`, and says what was selected.
+    /// Answers one lookup under `catalog`, and says what was selected and done.
     pub async fn lookup(
         &self,
         catalog: &Catalog,
         request: &twin::LookupRequest,
-        deadline: Deadline,
-    ) -> Result<(twin::LookupResponse, Arc<Selection>), Failure> {
+        (deadline, trace): (Deadline, Option<Trace>),
+    ) -> Result<LookedUp, Failure> {
+        let began = self.clock.monotonic_micros();
         let given = admit::admit(request)?;
         let selection = self.select(catalog, &request.project, request.select.as_ref())?;
         let mut plan = plan::plan(&selection, &given, &catalog.sharding)?;
@@ -75,8 +89,13 @@ impl Lookups {
             token: request.token.clone(),
             max_staleness: request.max_staleness_us.map(Duration::from_micros),
             deadline,
+            trace,
         });
+        let mut course = Course::default();
+        let planned = self.clock.monotonic_micros();
         let mut fetched = self.replicas.fetch(Arc::clone(&fetch)).await?;
+        let came = self.clock.monotonic_micros();
+        course.attempts = std::mem::take(&mut fetched.attempts);
         for (shard, refusal) in &fetched.refused {
             tracing::debug!(%shard, reason = %refusal.reason, "no rows: {refusal}");
         }
@@ -97,6 +116,17 @@ impl Lookups {
             now_micros: self.clock.monotonic_micros(),
         };
         let answer = respond::respond(request.on_stale(), gathered, fetched, facts)?;
-        Ok((answer, selection))
+        course.rows = answer.row_count;
+        course.shards = fetch.shards.len();
+        course.keys = fetch.groups.iter().map(|group| group.keys.len()).sum();
+        course.views = fetch.groups.iter().map(|group| group.views.len()).sum();
+        course.planned_micros = planned.saturating_sub(began);
+        course.fetched_micros = came.saturating_sub(planned);
+        course.gathered_micros = self.clock.monotonic_micros().saturating_sub(came);
+        Ok(LookedUp {
+            answer,
+            selection,
+            course,
+        })
     }
 }

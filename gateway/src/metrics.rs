@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
     registry::Registry,
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use wire::twin;
 
 /// Which call.
@@ -188,8 +188,8 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// An answer's values were served.
-    pub fn served(&self, selection: &Selection, answer: &twin::LookupResponse) {
+    /// An answer's values were served; gives how many of each status.
+    pub fn served(&self, selection: &Selection, answer: &twin::LookupResponse) -> Totals {
         self.lookup_rows.observe(f64::from(answer.row_count));
         let counts: Vec<Counts> = answer
             .statuses
@@ -224,6 +224,7 @@ impl Metrics {
                     .inc_by(count);
             }
         }
+        Totals(all)
     }
 
     fn defaulted(&self, view: &str, count: u64) {
@@ -256,6 +257,21 @@ impl Metrics {
     }
 }
 
+/// How many values of an answer have each status.
+#[derive(Debug, Clone, Copy)]
+pub struct Totals(Counts);
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = Status::ALL.into_iter().zip(self.0.by_status);
+        for (place, (status, count)) in counts.filter(|(_, count)| *count > 0).enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{count} {}", status.as_str())?;
+        }
+        Ok(())
+    }
+}
+
 /// How often each status stands in an array.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
@@ -282,7 +298,7 @@ impl Counts {
 }
 
 /// All metrics of the process as Prometheus text.
-pub fn text(registry: &Registry) -> Result<String, std::fmt::Error> {
+pub fn text(registry: &Registry) -> Result<String, fmt::Error> {
     let mut text = String::new();
     encode(&mut text, registry)?;
     Ok(text)

@@ -11,10 +11,12 @@ use crate::{
     edge::{Clock, Deadline, Randomness},
     failure::Failure,
     http::FeastSettings,
-    lookup::{Lookups, Selection, fetch::Replicas},
+    lookup::{LookedUp, Lookups, Selection, fetch::Replicas},
     metrics::{Method, Metrics},
     registry::Registry,
     scan::{Scan, Scanner},
+    slow::SlowLog,
+    trace::Trace,
     write::{Writes, writer::Writer},
 };
 use futures::{
@@ -29,6 +31,9 @@ use wire::twin::{self, lookup_request::Select};
 
 /// How long a call without a deadline may take, unless it is set otherwise.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// From what time on a lookup is logged as slow, unless it is set otherwise.
+const SLOW_LOOKUP: Duration = Duration::from_millis(100);
 
 /// Whether the process may take traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +85,8 @@ pub struct Settings {
     pub default_deadline: Duration,
     /// How Feast's clients are answered.
     pub feast: FeastSettings,
+    /// From what time on a lookup is logged as slow; none is where there is nothing here.
+    pub slow_lookup: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -88,6 +95,7 @@ impl Default for Settings {
             clients: Clients::Served,
             default_deadline: DEFAULT_DEADLINE,
             feast: FeastSettings::default(),
+            slow_lookup: Some(SLOW_LOOKUP),
         }
     }
 }
@@ -134,6 +142,7 @@ pub struct Gateway {
     guard: Guard,
     gate: Arc<Gate>,
     quotas: Quotas,
+    slow: SlowLog,
     readiness: watch::Receiver<Readiness>,
     metrics: Metrics,
     all_metrics: prometheus_client::registry::Registry,
@@ -163,6 +172,7 @@ impl Gateway {
         let metrics = Metrics::register(&mut all_metrics);
         let gate = Gate::new(Arc::clone(&clock), metrics.refusals());
         all_metrics.register_collector(Box::new(Rooms(Arc::clone(&gate))));
+        let slow = SlowLog::new(settings.slow_lookup, Arc::clone(&clock));
         Self {
             catalogs,
             lookups: Lookups::new(replicas, Arc::clone(&clock), region.clone()),
@@ -174,6 +184,7 @@ impl Gateway {
             guard,
             gate,
             quotas: Quotas::default(),
+            slow,
             readiness,
             metrics,
             all_metrics,
@@ -257,19 +268,31 @@ impl Gateway {
         caller.may(Right::Read, &request.project)?;
         let started = self.clock.monotonic_micros();
         let answer = match self.catalog() {
-            Ok(catalog) => self.look_up(&catalog, request, timeout).await,
+            Ok(catalog) => {
+                let within = (self.deadline(timeout), caller.trace());
+                self.look_up(&catalog, request, within).await
+            }
             Err(failure) => Err(failure),
         };
         self.metrics.answered(Method::Lookup, &answer);
-        let (answer, selection) = answer?;
+        let took = self.since(started);
+        let LookedUp {
+            answer,
+            selection,
+            course,
+        } = answer.inspect_err(|failure| {
+            self.slow
+                .note((request, caller.trace()), took, Err(failure));
+        })?;
         // Names that callers make up would become labels; those of services are the registry's.
         let service = match &request.select {
             Some(Select::Service(name)) => name,
             Some(Select::Features(_)) | None => "",
         };
-        self.metrics
-            .looked_up(&request.project, service, self.since(started));
-        self.metrics.served(&selection, &answer);
+        self.metrics.looked_up(&request.project, service, took);
+        let totals = self.metrics.served(&selection, &answer);
+        let came = Ok((&course, totals));
+        self.slow.note((request, caller.trace()), took, came);
         Ok(answer)
     }
 
@@ -345,19 +368,18 @@ impl Gateway {
         &self,
         catalog: &Catalog,
         request: &twin::LookupRequest,
-        timeout: Option<Duration>,
-    ) -> Result<(twin::LookupResponse, Arc<Selection>), Failure> {
-        let deadline = self.deadline(timeout);
+        within: (Deadline, Option<Trace>),
+    ) -> Result<LookedUp, Failure> {
         let Some(project) = catalog.limited(&request.project) else {
-            return self.lookups.lookup(catalog, request, deadline).await;
+            return self.lookups.lookup(catalog, request, within).await;
         };
         let (now, gateways) = (self.clock.monotonic_micros(), self.cluster.gateways());
         let units = [Unit::Lookups, Unit::Bytes];
         self.quotas.check(project, &units, now, gateways)?;
         // A lookup is one whatever comes of it: those that fail cost as much.
         self.quotas.take(project, &[(Unit::Lookups, 1)]);
-        let answer = self.lookups.lookup(catalog, request, deadline).await?;
-        let bytes = answer.0.encoded_len() as u64;
+        let answer = self.lookups.lookup(catalog, request, within).await?;
+        let bytes = answer.answer.encoded_len() as u64;
         self.quotas.take(project, &[(Unit::Bytes, bytes)]);
         Ok(answer)
     }

@@ -457,11 +457,11 @@ fn lookup(world: &World, request: &twin::LookupRequest) -> twin::LookupResponse 
         std::sync::Arc::clone(&world.rows) as std::sync::Arc<dyn gateway::lookup::fetch::Replicas>;
     let lookups = gateway::lookup::Lookups::new(rows, clock, "eu".into());
     let catalog = world.gateway.catalog().unwrap();
-    let answer = lookups.lookup(&catalog, request, Deadline(u64::MAX));
+    let answer = lookups.lookup(&catalog, request, (Deadline(u64::MAX), None));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime.block_on(answer).unwrap().0
+    runtime.block_on(answer).unwrap().answer
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use node::{
     },
     components::runtime,
 };
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -25,6 +25,11 @@ fn main() -> ExitCode {
     failure::conclude(&result)
 }
 
+fn is_read_by_people() -> bool {
+    let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !wants_none
+}
+
 /// What happened, on standard error: `RUST_LOG` chooses how much. A command's own words are its answer.
 fn show_log(is_server: bool) {
     // Raft's replication reports each message that a node which is away did not answer.
@@ -37,5 +42,7 @@ fn show_log(is_server: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Colours are for people: in a file they are in the way of every search.
+        .with_ansi(is_read_by_people())
         .init();
 }

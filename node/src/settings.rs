@@ -11,8 +11,8 @@ mod units;
 
 pub use cluster::{ClusterSettings, Founding, RegionSettings, Transport};
 pub use node::{
-    Advertise, Cluster, Durability, Feast, FeastCompat, Listen, Node, NodeSettings, Role, Store,
-    Tls,
+    Advertise, Cluster, Durability, Feast, FeastCompat, Listen, Log, Node, NodeSettings, Role,
+    Store, Tls,
 };
 pub use source::{SettingsError, load, print};
 pub use units::{Size, Span};

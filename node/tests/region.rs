@@ -9,6 +9,7 @@ mod region {
     mod memory;
     mod observers;
     mod reads;
+    mod slow;
     mod writes;
 
     #[path = "../single_node/client.rs"]

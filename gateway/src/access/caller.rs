@@ -1,6 +1,7 @@
 //! A caller, as its token shows it, and what it may do.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, trace::Trace};
+use axum::http::HeaderMap;
 use proto::{id::TokenId, reason::Reason};
 use raft::registry::access::{Gives, Grant, Role, Token};
 use std::sync::Arc;
@@ -43,9 +44,12 @@ impl Right {
     }
 }
 
-/// Who calls.
+/// Who calls, and in the name of which trace.
 #[derive(Debug, Clone)]
-pub struct Caller(Kind);
+pub struct Caller {
+    kind: Kind,
+    trace: Option<Trace>,
+}
 
 #[derive(Debug, Clone)]
 enum Kind {
@@ -61,17 +65,33 @@ impl Caller {
     /// A caller of an open cluster, who may do everything.
     #[must_use]
     pub fn anybody() -> Self {
-        Self(Kind::Anybody)
+        Self::untraced(Kind::Anybody)
     }
 
     /// A caller without any right.
     #[must_use]
     pub fn nobody() -> Self {
-        Self(Kind::Nobody)
+        Self::untraced(Kind::Nobody)
     }
 
     pub(super) fn known(token: Arc<Token>) -> Self {
-        Self(Kind::Known(token))
+        Self::untraced(Kind::Known(token))
+    }
+
+    const fn untraced(kind: Kind) -> Self {
+        Self { kind, trace: None }
+    }
+
+    /// The same, with the trace that a call's headers name.
+    pub(super) fn traced(mut self, headers: &HeaderMap) -> Self {
+        self.trace = Trace::of(headers);
+        self
+    }
+
+    /// The trace in whose name the call is made.
+    #[must_use]
+    pub const fn trace(&self) -> Option<Trace> {
+        self.trace
     }
 
     /// The caller that the guard saw. A service that no guard stands before serves nobody.
@@ -83,7 +103,7 @@ impl Caller {
     /// The token it showed, if it had to.
     #[must_use]
     pub fn token(&self) -> Option<TokenId> {
-        match &self.0 {
+        match &self.kind {
             Kind::Known(token) => Some(token.id),
             Kind::Anybody | Kind::Nobody => None,
         }
@@ -92,7 +112,7 @@ impl Caller {
     /// How the caller is called in histories: never by its secret.
     #[must_use]
     pub fn author(&self) -> String {
-        match &self.0 {
+        match &self.kind {
             Kind::Known(token) if token.name.is_empty() => format!("token {}", token.id),
             Kind::Known(token) => format!("{} (token {})", token.name, token.id),
             Kind::Anybody | Kind::Nobody => "anonymous".into(),
@@ -131,7 +151,7 @@ impl Caller {
         place: impl Fn(&Grant) -> bool,
         named: impl Fn() -> String,
     ) -> Result<(), Failure> {
-        let has = match &self.0 {
+        let has = match &self.kind {
             Kind::Anybody => true,
             Kind::Nobody => false,
             Kind::Known(token) => grants(token)

@@ -144,7 +144,7 @@ impl Guard {
             failure,
         })?;
         match requirement.check(&caller) {
-            Ok(()) => Ok(caller),
+            Ok(()) => Ok(caller.traced(headers)),
             Err(failure) => Err(Refused { caller, failure }),
         }
     }

@@ -11,8 +11,11 @@ pub use part::{GroupRows, Part};
 
 pub(super) use part::{Rows, fit};
 
-use super::layout::Layout;
-use crate::edge::{Deadline, Moment};
+use super::{course::Attempt, layout::Layout};
+use crate::{
+    edge::{Deadline, Moment},
+    trace::Trace,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::{
@@ -47,6 +50,8 @@ pub struct Fetch {
     pub max_staleness: Option<Duration>,
     /// When the answer must be there.
     pub deadline: Deadline,
+    /// The trace of the call.
+    pub trace: Option<Trace>,
 }
 
 /// Keys of one entity, and the views read for each of them.
@@ -78,4 +83,6 @@ pub struct Fetched {
     pub complete_at: Vec<(String, Option<Moment>)>,
     /// What a later call may ask to be reflected.
     pub token: Bytes,
+    /// The nodes that were asked.
+    pub attempts: Vec<Attempt>,
 }

@@ -167,6 +167,7 @@ impl Replicas for Rows {
             is_stale: state.is_stale,
             complete_at: complete_at.collect(),
             token: bytes::Bytes::from_static(b"token"),
+            attempts: Vec::new(),
         })
     }
 }

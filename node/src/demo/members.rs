@@ -117,6 +117,7 @@ impl Plan {
             listen: Listen::on_ports_from(self.port_of(name)),
             advertise: Advertise::default(),
             feast: crate::settings::Feast::default(),
+            log: crate::settings::Log::default(),
             tls: None,
             store: Store {
                 segment_bytes: crate::settings::Size(SEGMENT_BYTES),

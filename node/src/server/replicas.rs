@@ -158,7 +158,9 @@ impl Fetcher for Replicas {
         }
         let mut session = Session::new(self, &fetch, &token);
         session.run().await?;
-        let (winners, came) = session.end();
-        Ok(self.put_together(&fetch, &token, &winners, came))
+        let (winners, came, attempts) = session.end();
+        let mut fetched = self.put_together(&fetch, &token, &winners, came);
+        fetched.attempts = attempts;
+        Ok(fetched)
     }
 }

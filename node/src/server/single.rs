@@ -25,6 +25,7 @@ pub fn settings(data_dir: &Path, port: u16) -> (NodeSettings, ClusterSettings) {
         tls: None,
         store: crate::settings::Store::default(),
         feast: crate::settings::Feast::default(),
+        log: crate::settings::Log::default(),
     };
     (node, founding)
 }

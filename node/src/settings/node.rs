@@ -29,6 +29,33 @@ pub struct NodeSettings {
     /// How clients of Feast are answered.
     #[serde(default)]
     pub feast: Feast,
+    /// What is logged.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// What a node logs besides what always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// From what time on a lookup, or a read for another node's, is logged as slow; "0s" logs none.
+    pub slow_lookup: Span,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            slow_lookup: Span(Duration::from_millis(100)),
+        }
+    }
+}
+
+impl Log {
+    /// The time, if anything is slow.
+    #[must_use]
+    pub fn slow_lookup(&self) -> Option<Duration> {
+        Some(self.slow_lookup.0).filter(|span| !span.is_zero())
+    }
 }
 
 /// How clients of Feast are answered.

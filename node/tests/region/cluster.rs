@@ -149,6 +149,11 @@ impl Cluster {
         self._dir.path().join(format!("eu-{node}"))
     }
 
+    /// What a node has logged since it was started.
+    pub fn log(&self, node: usize) -> String {
+        fs::read_to_string(self._dir.path().join(format!("eu-{node}.log"))).unwrap()
+    }
+
     /// Where a node answers HTTP.
     pub fn http(&self, node: usize) -> u16 {
         self.ports[node] + 1
@@ -257,6 +262,7 @@ fn serve(dir: &Path, node: usize, ports: &[u16], durability: &str, max_bytes: u6
     command
         .args(["serve", "--config"])
         .arg(file)
+        .env("ATOLL_LOG__SLOW_LOOKUP", "1us")
         .stdout(Stdio::null())
         .stderr(File::create(dir.join(format!("{name}.log"))).unwrap());
     Process::spawn(&mut command)

@@ -17,8 +17,13 @@ pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
 
 /// Status and body of a `POST`; none where the answer did not come whole.
 pub fn post(port: u16, path: &str, body: &str) -> Option<(u16, Json)> {
+    post_with(port, path, "", body)
+}
+
+/// The same with more headers, each ended by a line's end.
+pub fn post_with(port: u16, path: &str, headers: &str, body: &str) -> Option<(u16, Json)> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}",
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-length: {}",
         body.len()
     );
     let (status, text) = exchange(port, &format!("{head}\r\n\r\n{body}"))?;

@@ -171,6 +171,7 @@ mod tests {
             token: bytes::Bytes::new(),
             max_staleness: None,
             deadline: Deadline(0),
+            trace: None,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! version and checksum, as `frames` says
-//! request: project 4 | revision 8 | wait 8 (µs) | token: length 4, bytes | shards 2, each 2
+//! request: project 4 | revision 8 | wait 8 (µs)
+//!          | trace 1 (0 no, 1 yes, and then 25 bytes) | token: length 4, bytes | shards 2, each 2
 //!          | groups 2, each: entity 4 | views 2 | keys 4
 //!     view: view 4 | schema 2 | features 2, each 2, rising
 //!     key:  place of its shard 2 | length 2 | canonical bytes
@@ -30,7 +31,7 @@ use proto::{
     token::Token,
 };
 
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 fn put_length(length: usize, out: &mut Vec<u8>) {
     let length = u32::try_from(length).expect("messages are limited to 64 MiB");

@@ -5,30 +5,44 @@ use super::{
     layouts::Layouts,
     own::OwnShards,
 };
-use crate::{peer::Failure, server::peers::Service};
+use crate::{
+    components::Clock,
+    peer::Failure,
+    server::{edge::GatewayClock, peers::Service},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
+use gateway::slow::SlowLog;
 use parking_lot::Mutex;
 use proto::id::{ClusterId, NodeId};
 use raft::registry::Catalog;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// See the module.
 pub struct TakenFetches {
     cluster: ClusterId,
     own: OwnShards,
     layouts: Mutex<Arc<Layouts<Catalog>>>,
+    slow: SlowLog,
+    clock: Arc<dyn Clock>,
 }
 
 impl TakenFetches {
-    /// Answers from this node's shards.
+    /// Answers from this node's shards, and tells of what takes `slow` or longer.
     #[must_use]
-    pub fn new(cluster: ClusterId, own: OwnShards) -> Self {
+    pub fn new(
+        cluster: ClusterId,
+        own: OwnShards,
+        slow: Option<Duration>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         let layouts = Layouts::of(own.catalog());
         Self {
             cluster,
             own,
             layouts: Mutex::new(Arc::new(layouts)),
+            slow: SlowLog::new(slow, Arc::new(GatewayClock(Arc::clone(clock)))),
+            clock: Arc::clone(clock),
         }
     }
 
@@ -44,11 +58,16 @@ impl TakenFetches {
 
 #[async_trait]
 impl Service for TakenFetches {
-    async fn call(&self, _: NodeId, payload: Bytes) -> Result<Bytes, Failure> {
+    async fn call(&self, from: NodeId, payload: Bytes) -> Result<Bytes, Failure> {
+        let began = self.clock.now().monotonic_micros();
         let malformed = |error: proto::codec::Malformed| Failure(error.to_string());
         let taken = decode_request(&payload, self.cluster, &self.layouts());
         let taken = taken.map_err(malformed)?;
         let answer = self.own.answer(&taken.asked).await;
-        Ok(encode_answer(&answer, &taken.is_known, self.cluster))
+        let bytes = encode_answer(&answer, &taken.is_known, self.cluster);
+        let took = self.clock.now().monotonic_micros().saturating_sub(began);
+        let read = (taken.asked.places.len(), taken.asked.fetch.trace);
+        self.slow.note_read(from, read, Duration::from_micros(took));
+        Ok(bytes)
     }
 }

@@ -152,6 +152,7 @@ impl<'a> Put<'a> {
             is_stale: self.is_covered.contains(&false),
             complete_at: vec![(region, complete_at)],
             token: self.seen.encode(cluster).into(),
+            attempts: Vec::new(),
         }
     }
 }
@@ -208,6 +209,7 @@ mod tests {
             token: Bytes::new(),
             max_staleness: max_staleness_micros.map(Duration::from_micros),
             deadline: Deadline(u64::MAX),
+            trace: None,
         })
     }
 

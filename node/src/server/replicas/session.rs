@@ -5,7 +5,7 @@ use crate::server::fetch::{
     Answer, Ask, Asked, Asking, Candidate, IsUsed, RemoteError, Surroundings,
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use gateway::lookup::fetch::Fetch;
+use gateway::lookup::{course::Attempt, fetch::Fetch};
 use parking_lot::Mutex;
 use proto::{
     id::{NodeId, ShardId},
@@ -34,6 +34,8 @@ pub struct Session<'a> {
 struct Sent {
     node: NodeId,
     at: u64,
+    shards: usize,
+    ended_at: Option<u64>,
     /// Whether how long it took says how fast the node is.
     is_plain: bool,
     is_hedge: bool,
@@ -89,8 +91,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Which attempt won each shard, and what came of each.
-    pub fn end(self) -> (Vec<Option<usize>>, Vec<Option<Came>>) {
+    /// Which attempt won each shard, what came of each, and how each went.
+    pub fn end(self) -> (Vec<Option<usize>>, Vec<Option<Came>>, Vec<Attempt>) {
         let now = self.now();
         let winners = self.asking.winners();
         {
@@ -113,7 +115,21 @@ impl<'a> Session<'a> {
             tracing::trace!(?is_used, "a lookup was hedged");
             self.replicas.hedges.hedged(is_used);
         }
-        (winners, self.came)
+        let attempts = self.attempts(&winners);
+        (winners, self.came, attempts)
+    }
+
+    fn attempts(&self, winners: &[Option<usize>]) -> Vec<Attempt> {
+        let first = self.sent.first().map_or(0, |sent| sent.at);
+        let attempt = |(number, sent): (usize, &Sent)| Attempt {
+            node: sent.node,
+            shards: sent.shards,
+            after_micros: sent.at.saturating_sub(first),
+            took_micros: sent.ended_at.map(|at| at.saturating_sub(sent.at)),
+            is_hedge: sent.is_hedge,
+            used: winners.iter().filter(|won| **won == Some(number)).count(),
+        };
+        self.sent.iter().enumerate().map(attempt).collect()
     }
 
     fn now(&self) -> u64 {
@@ -131,6 +147,8 @@ impl<'a> Session<'a> {
             self.sent.push(Sent {
                 node: ask.node,
                 at: now,
+                shards: ask.places.len(),
+                ended_at: None,
                 is_plain: ask.wait_micros == 0,
                 is_hedge: ask.is_hedge,
             });
@@ -155,6 +173,7 @@ impl<'a> Session<'a> {
 
     fn take(&mut self, attempt: usize, asked: Asked, answer: Answer) -> Vec<Ask> {
         let now = self.now();
+        self.sent[attempt].ended_at = Some(now);
         let sent = &self.sent[attempt];
         if sent.is_plain {
             let took = now.saturating_sub(sent.at);
@@ -171,7 +190,9 @@ impl<'a> Session<'a> {
     }
 
     fn fail(&mut self, attempt: usize, error: &RemoteError) -> Vec<Ask> {
-        let (now, sent) = (self.now(), &self.sent[attempt]);
+        let now = self.now();
+        self.sent[attempt].ended_at = Some(now);
+        let sent = &self.sent[attempt];
         tracing::debug!(node = %sent.node, %error, "a node gave no rows");
         let learned: &Mutex<Learned> = &self.replicas.learned;
         learned.lock().health.failed(sent.node, sent.at, now);

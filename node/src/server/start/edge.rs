@@ -106,6 +106,7 @@ impl Edge<'_> {
                     FeastCompat::Python => Compat::Python,
                 },
             },
+            slow_lookup: self.settings.log.slow_lookup(),
             ..gateway::Settings::default()
         }
     }

@@ -91,8 +91,8 @@ pub(super) fn hold_shards(
     let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
     peers.send_reports_to(reporters);
     let placements = regional.start(proposed, reports, background);
-    let own = offer_reads(components, (&me, &peers), (&store, &board), global);
-    offer_scans(components, &peers, &store, &own);
+    let read = (&store, &board);
+    let own = offer_reads((settings, components), (&me, &peers), read, global);
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
     repair_rows(components, (&mesh, &peers), (&store, &region), background);
@@ -128,9 +128,9 @@ fn run(
     end
 }
 
-/// Lets gateways of other nodes read this node's shards, as its own does.
+/// Lets gateways of other nodes read this node's shards, as its own does, and whole views of them.
 fn offer_reads(
-    components: &Components,
+    (settings, components): (&NodeSettings, &Components),
     (me, peers): (&Me, &Peers),
     (store, board): (&Arc<Store>, &Board),
     global: &Global,
@@ -140,16 +140,12 @@ fn offer_reads(
     let own = OwnShards::new(reader, global.catalogs(), Arc::clone(clock), *place);
     let cluster = me.cluster.cluster();
     let cluster = cluster.expect("metadata comes with a cluster");
-    let taken = TakenFetches::new(cluster, own.clone());
+    let slow = settings.log.slow_lookup();
+    let taken = TakenFetches::new(cluster, own.clone(), slow, clock);
     peers.offer(Call::Fetch, Arc::new(taken));
+    let scans = TakenScans::new(Arc::clone(store), own.clone(), Arc::clone(clock), *place);
+    peers.offer(Call::Scan, Arc::new(scans));
     own
-}
-
-/// Lets other nodes read whole views here.
-fn offer_scans(components: &Components, peers: &Peers, store: &Arc<Store>, own: &OwnShards) {
-    let Components { clock, place, .. } = components;
-    let taken = TakenScans::new(Arc::clone(store), own.clone(), Arc::clone(clock), *place);
-    peers.offer(Call::Scan, Arc::new(taken));
 }
 
 /// Asks other nodes for rows that this one cannot read, and gives them those that they cannot.

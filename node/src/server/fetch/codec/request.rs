@@ -15,6 +15,7 @@ use gateway::{
         fetch::{Fetch, GroupRead, KeyBatch},
         layout::Layout,
     },
+    trace::Trace,
 };
 use proto::{
     codec::{Malformed, Reader},
@@ -44,6 +45,8 @@ pub fn encode_request(asked: &Asked, cluster: ClusterId) -> Bytes {
     out.extend(fetch.project.0.to_le_bytes());
     out.extend(fetch.revision.0.to_le_bytes());
     out.extend((asked.wait.as_micros() as u64).to_le_bytes());
+    out.push(u8::from(fetch.trace.is_some()));
+    out.extend(fetch.trace.iter().flat_map(|trace| trace.bytes()));
     put_token(&asked.token, cluster, &mut out);
     out.extend((asked.places.len() as u16).to_le_bytes());
     asked
@@ -86,6 +89,18 @@ fn put_layout(layout: &Layout, out: &mut Vec<u8>) {
     }
 }
 
+fn take_trace(reader: &mut Reader<'_>) -> Result<Option<Trace>, Malformed> {
+    match reader.u8()? {
+        0 => Ok(None),
+        1 => {
+            let bytes = reader.take(Trace::BYTES)?;
+            let bytes = bytes.try_into().expect("as many were taken");
+            Ok(Some(Trace::from_bytes(bytes)))
+        }
+        _ => Err(reader.malformed("it says neither that it has a trace nor that it has none")),
+    }
+}
+
 /// Reads a request.
 pub fn decode_request(
     bytes: &[u8],
@@ -96,6 +111,7 @@ pub fn decode_request(
     let project = ProjectId(reader.u32()?);
     let revision = Revision(reader.u64()?);
     let wait = Duration::from_micros(reader.u64()?);
+    let trace = take_trace(&mut reader)?;
     let token = take_token(&mut reader, cluster)?;
     let shards = (0..reader.u16()?).map(|_| reader.u16().map(ShardId));
     let shards: Vec<ShardId> = shards.collect::<Result<_, _>>()?;
@@ -114,6 +130,7 @@ pub fn decode_request(
         token: Bytes::new(),
         max_staleness: None,
         deadline: Deadline(u64::MAX),
+        trace,
     });
     Ok(Taken {
         asked: Asked::all(&fetch, &token, wait),

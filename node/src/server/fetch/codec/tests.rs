@@ -19,6 +19,7 @@ use gateway::{
         layout::Layout,
         staging::{Exception, Staging},
     },
+    trace::Trace,
 };
 use proto::{
     hlc::Hlc,
@@ -87,6 +88,7 @@ fn fetch() -> Arc<Fetch> {
         token: Bytes::new(),
         max_staleness: None,
         deadline: Deadline(u64::MAX),
+        trace: Some(Trace::from_bytes(*b"0123456789abcdefghijklmno")),
     })
 }
 
@@ -164,6 +166,7 @@ fn a_request_is_read_as_what_it_asks_for() {
     let taken = decode_request(&bytes, CLUSTER, &layouts(&[1, 2, 3])).unwrap();
     let fetch = &taken.asked.fetch;
     assert_eq!((fetch.project, fetch.revision), (ProjectId(5), Revision(8)));
+    assert_eq!(fetch.trace, self::fetch().trace);
     assert_eq!(fetch.shards, [ShardId(40), ShardId(60)]);
     assert_eq!(
         taken.asked.token,
