@@ -27,7 +27,13 @@ use course::Course;
 use fetch::{Fetch, Replicas};
 use gather::{Gathered, Wishes};
 use proto::time::EventTime;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use wire::twin::{self, lookup_request::Select};
 
 /// One lookup, answered.
@@ -38,6 +44,8 @@ pub struct LookedUp {
     pub selection: Arc<Selection>,
     /// What was done.
     pub course: Course,
+    /// Of some lookups: how old a row of each view was that was served, by the view's place in the selection.
+    pub ages: Vec<(usize, Duration)>,
 }
 
 /// What answering lookups needs.
@@ -46,7 +54,11 @@ pub struct Lookups {
     clock: Arc<dyn Clock>,
     selections: Selections,
     region: String,
+    count: AtomicUsize,
 }
+
+/// Of so many lookups one tells how old its rows are.
+const AGES_OF_ONE_IN: usize = 8;
 
 impl Lookups {
     /// Answers in the name of `region` from `replicas`.
@@ -57,6 +69,7 @@ impl Lookups {
             clock,
             selections: Selections::default(),
             region,
+            count: AtomicUsize::new(0),
         }
     }
 
@@ -106,6 +119,11 @@ impl Lookups {
             event_times: request.event_times,
             names: !request.omit_names,
         };
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let ages = match number % AGES_OF_ONE_IN {
+            0 => gather::ages(&selection, &rows, now, number / AGES_OF_ONE_IN),
+            _ => Vec::new(),
+        };
         let gathered: Gathered = gather::gather(&selection, &plan, &mut rows, now, wishes)?;
         let facts = respond::Facts {
             region: &self.region,
@@ -127,6 +145,7 @@ impl Lookups {
             answer,
             selection,
             course,
+            ages,
         })
     }
 }

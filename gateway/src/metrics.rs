@@ -9,6 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
     registry::Registry,
 };
+use proto::reason::Reason;
 use std::{fmt, time::Duration};
 use wire::twin;
 
@@ -56,6 +57,11 @@ struct ViewLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
 }
@@ -70,6 +76,23 @@ const SECONDS: [f64; 27] = {
     }
     bounds
 };
+
+/// A second to a month.
+const AGES: [f64; 13] = [
+    1.0,
+    5.0,
+    15.0,
+    60.0,
+    300.0,
+    900.0,
+    3_600.0,
+    14_400.0,
+    43_200.0,
+    86_400.0,
+    259_200.0,
+    604_800.0,
+    2_592_000.0,
+];
 
 const ROWS: [f64; 10] = [
     0.0, 1.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 10_000.0,
@@ -100,6 +123,8 @@ pub struct Metrics {
     lookup_defaults: Family<ViewLabels, Counter>,
     write_duration: Histogram,
     write_rows: Family<ResultLabels, Counter>,
+    rejected: Family<ReasonLabels, Counter>,
+    value_age: Family<ViewLabels, Histogram>,
 }
 
 impl Metrics {
@@ -113,6 +138,8 @@ impl Metrics {
             lookup_defaults: Family::default(),
             write_duration: Histogram::new(SECONDS),
             write_rows: Family::default(),
+            rejected: Family::default(),
+            value_age: Family::new_with_constructor(|| Histogram::new(AGES)),
         };
         // The library appends `_total` to the names of counters.
         registry.register(
@@ -149,6 +176,16 @@ impl Metrics {
             "atoll_write_rows",
             "Rows written, by what became of them",
             metrics.write_rows.clone(),
+        );
+        registry.register(
+            "atoll_ingest_rejected",
+            "Rows of writes and deletions that were rejected, by reason",
+            metrics.rejected.clone(),
+        );
+        registry.register(
+            "atoll_served_value_age_seconds",
+            "Age of values served, by their event time: of one row of each view, in every eighth lookup",
+            metrics.value_age.clone(),
         );
         let build = ConstGauge::new(1_i64);
         let version = [("version".into(), env!("CARGO_PKG_VERSION").into())];
@@ -227,6 +264,18 @@ impl Metrics {
         Totals(all)
     }
 
+    /// Rows of views were served that are so old.
+    pub fn served_ages(&self, selection: &Selection, ages: &[(usize, Duration)]) {
+        for (view, age) in ages {
+            let view = selection.views[*view].view.name.as_str();
+            let labels = ViewLabels {
+                view: view.to_owned(),
+            };
+            let ages = self.value_age.get_or_create(&labels);
+            ages.observe(age.as_secs_f64());
+        }
+    }
+
     fn defaulted(&self, view: &str, count: u64) {
         if count > 0 {
             self.lookup_defaults
@@ -253,6 +302,12 @@ impl Metrics {
             self.write_rows
                 .get_or_create(&ResultLabels { result })
                 .inc_by(count);
+        }
+        let names = || Reason::ALL.iter().map(|reason| reason.as_str());
+        for rejected in &answer.rejected {
+            if let Some(reason) = names().find(|name| *name == rejected.reason) {
+                self.rejected.get_or_create(&ReasonLabels { reason }).inc();
+            }
         }
     }
 }

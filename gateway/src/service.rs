@@ -280,6 +280,7 @@ impl Gateway {
             answer,
             selection,
             course,
+            ages,
         } = answer.inspect_err(|failure| {
             self.slow
                 .note((request, caller.trace()), took, Err(failure));
@@ -291,6 +292,7 @@ impl Gateway {
         };
         self.metrics.looked_up(&request.project, service, took);
         let totals = self.metrics.served(&selection, &answer);
+        self.metrics.served_ages(&selection, &ages);
         let came = Ok((&course, totals));
         self.slow.note((request, caller.trace()), took, came);
         Ok(answer)

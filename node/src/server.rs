@@ -9,6 +9,7 @@ mod frames;
 mod methods;
 mod peers;
 
+mod clocks;
 mod consensus;
 mod enrolment;
 mod founding;

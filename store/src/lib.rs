@@ -70,6 +70,7 @@ mod writer;
 
 mod keeper;
 mod recover;
+mod work;
 
 pub use catchup::LogRead;
 pub use damage::{DamagedRow, RepairCounts};
@@ -86,6 +87,7 @@ pub use snapshot::{
 };
 pub use state::{Condition, LogEnd, RecentRequest, ShardState, StreamMark};
 pub use store::Store;
+pub use work::WorkDone;
 pub use writer::{Appended, Batch, NewEntry, Writer};
 
 #[cfg(test)]

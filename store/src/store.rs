@@ -11,6 +11,7 @@ use crate::{
     state::{Condition, ShardState, StreamMark},
     tail::Tail,
     views::{Purge, ViewNumber, Views},
+    work::Work,
 };
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +42,7 @@ pub struct Store {
     pub(crate) holders: Mutex<Holders>,
     pub(crate) keeper: Mutex<Keeper>,
     pub(crate) progress: Progress,
+    pub(crate) work: Work,
 }
 
 /// How far the log is, as all threads may see it.

@@ -12,12 +12,13 @@ mod view;
 use super::{
     fetch::{self, Rows},
     plan::{Plan, too_large},
-    select::Selection,
+    select::{SelectedView, Selection},
     staging::Staging,
 };
 use crate::{catalog::View, failure::Failure};
 use bytes::Bytes;
 use proto::{limits::MESSAGE_BYTES, time::EventTime};
+use std::time::Duration;
 use wire::twin;
 
 pub use statuses::{DEFAULTED, Status};
@@ -83,6 +84,29 @@ impl Ages {
 struct Part<'a> {
     rows: &'a [u32],
     staging: &'a mut Staging,
+}
+
+/// How old one row of each view is that will be served: the row of that number, counted round, where it is all
+/// values and young enough.
+pub fn ages(
+    selection: &Selection,
+    rows: &Rows,
+    now: EventTime,
+    number: usize,
+) -> Vec<(usize, Duration)> {
+    let age = |(place, selected): (usize, &SelectedView)| {
+        let (group, in_group) = place_in_groups(selection, place);
+        let parts = rows.parts.iter();
+        let times = parts.flat_map(|part| part.groups[group].views[in_group].times());
+        let count = times.clone().count();
+        let time = *times.cycle().nth(number.checked_rem(count)?)?;
+        let is_served =
+            time > EventTime::default() && time >= Ages::of(&selected.view, now).served_from();
+        let age = now.micros().saturating_sub(time.micros());
+        is_served.then(|| (place, Duration::from_micros(age)))
+    };
+    let views = selection.views.iter().enumerate();
+    views.filter_map(age).collect()
 }
 
 /// Lays the answer out.

@@ -16,8 +16,8 @@ pub mod tokens;
 mod warnings;
 
 use super::{
-    consensus::Consensus, definitions::Published, global::Global, gossip::liveness::Liveness,
-    region::RegionView, shards::Board, trail::TrailFile,
+    clocks::Clocks, consensus::Consensus, definitions::Published, global::Global,
+    gossip::liveness::Liveness, region::RegionView, shards::Board, trail::TrailFile,
 };
 use crate::components::Clock;
 use counts::Counts;
@@ -60,6 +60,8 @@ pub struct Admin {
     pub store: Arc<Store>,
     /// What is heard of the others.
     pub liveness: Liveness,
+    /// How far other nodes' clocks are off.
+    pub clocks: Clocks,
     /// How far replicas are.
     pub positions: Positions,
     /// The cluster's tokens.

@@ -26,6 +26,8 @@ pub enum Call {
     Repair = 9,
     /// Rows of a whole view in a shard that the callee holds, page by page.
     Scan = 10,
+    /// What the callee's clock shows.
+    Clock = 11,
     /// Papers for a node that joins with a token; also of a caller without a cluster.
     Enrol = 20,
     /// New papers for the node that calls.
@@ -59,6 +61,7 @@ impl Call {
             Self::Positions,
             Self::Repair,
             Self::Scan,
+            Self::Clock,
             Self::Enrol,
             Self::Renew,
             Self::Authority,
@@ -82,6 +85,7 @@ impl Call {
             | Self::Positions
             | Self::Repair
             | Self::Scan
+            | Self::Clock
             | Self::Renew
             | Self::Authority => false,
         }

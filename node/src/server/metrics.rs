@@ -62,6 +62,33 @@ impl fmt::Debug for StoreMetrics {
     }
 }
 
+impl StoreMetrics {
+    fn encode_work(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let done = self.0.work_done();
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let help = "Rows read, by where they were: in memory, on the device, nowhere";
+        let mut family = encoder.encode_descriptor("atoll_store_read", help, None, kind)?;
+        for (tier, rows) in [
+            ("memory", done.rows_from_memory),
+            ("disk", done.rows_from_disk),
+            ("absent", done.rows_absent),
+        ] {
+            ConstCounter::new(rows).encode(family.encode_family(&[("tier", tier)])?)?;
+        }
+        let help =
+            "Bytes of the store's files read, without those that were in memory, and written";
+        let mut family = encoder.encode_descriptor("atoll_store_io_bytes", help, None, kind)?;
+        for (op, bytes) in [("read", done.io.read), ("write", done.io.written)] {
+            ConstCounter::new(bytes).encode(family.encode_family(&[("op", op)])?)?;
+        }
+        let help = "Bytes of live rows copied out of mostly dead segments";
+        let copied = ConstCounter::new(done.compacted_bytes);
+        let copied_as =
+            encoder.encode_descriptor("atoll_store_compaction_bytes", help, None, kind)?;
+        copied.encode(copied_as)
+    }
+}
+
 impl Collector for StoreMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (used, live) = self.0.used_and_live_bytes();
@@ -85,6 +112,7 @@ impl Collector for StoreMetrics {
             None,
             index.metric_type(),
         )?)?;
+        self.encode_work(&mut encoder)?;
         let counts = self.0.repair_counts();
         let damage = ConstCounter::new(counts.found);
         let help = "Rows found damaged on disk since the start";

@@ -107,8 +107,7 @@ async fn run(
     let faults = peering::register(me.clone(), &groups, &mut background);
     let clock = Arc::clone(&components.clock);
     let global = Arc::new(Global::new(groups.global.clone(), clock, &mut background));
-    let cluster = peering.me.cluster.cluster();
-    let cluster = cluster.expect("metadata comes with a cluster");
+    let (cluster, clocks) = (peering.cluster(), peering.clocks.clone());
     peering.offer_writes(&global, &components);
     let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
@@ -128,6 +127,7 @@ async fn run(
     let admin = Arc::new(Admin {
         tokens: Tokens::new(cluster, &global, followed),
         published: Arc::clone(&published),
+        clocks,
         global: Arc::clone(&global),
         regional: groups.regional.clone(),
         region: held.region.clone(),

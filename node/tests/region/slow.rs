@@ -1,4 +1,5 @@
-//! The log of slow lookups, on the node that was asked and on those that it asked, with the caller's trace.
+//! What a node tells of itself among others: the log of slow lookups with the caller's trace, on the node that was
+//! asked and on those that it asked, and how far clocks are off.
 
 use super::{client, cluster::Cluster, process::wait_for};
 use serde_json::{Value as Json, json};
@@ -53,4 +54,12 @@ fn a_slow_lookup_is_found_by_its_trace_on_every_node_that_took_part() {
     wait_for("the other lookup in the log", || {
         line(&cluster, 1, &["a slow lookup", "trace=\"none\""])
     });
+    // All have this machine's clock; an answer that took a second would not count.
+    let offset = wait_for("the offset of another clock", || {
+        let (_, text) = client::get(cluster.http(0), "/metrics")?;
+        let mut lines = text.lines();
+        let name = r#"atoll_clock_offset_seconds{peer="eu-2"} "#;
+        lines.find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok())
+    });
+    assert!(offset.abs() <= 0.5, "{offset} s");
 }

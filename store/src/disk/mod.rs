@@ -29,6 +29,15 @@ pub struct Capacity {
     pub free_bytes: u64,
 }
 
+/// Bytes of files that were read and written. Reads that wait for nothing are not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IoBytes {
+    /// Read.
+    pub read: u64,
+    /// Written, the zeros of new files among them.
+    pub written: u64,
+}
+
 /// One read of a batch. Its bytes come into `buffer`, whose length says how many are wanted.
 pub struct BatchRead {
     /// The caller's mark: the batch is reordered.
@@ -61,6 +70,11 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, path: &str) -> io::Result<()>;
     /// Total and free bytes.
     fn capacity(&self) -> io::Result<Capacity>;
+
+    /// What was read and written since the disk was opened; nothing where that is not counted.
+    fn io_bytes(&self) -> IoBytes {
+        IoBytes::default()
+    }
 
     /// Carries out reads that may have to wait for the device, neighbours together.
     fn read_batch(&self, reads: &mut [BatchRead]) {

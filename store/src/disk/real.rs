@@ -6,13 +6,16 @@
     reason = "this is the one place that touches files"
 )]
 
-use super::{Capacity, Disk, File};
+use super::{Capacity, Disk, File, IoBytes};
 use std::{
     fs,
     io::{self, Write as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// New files are filled in pieces of this size.
@@ -22,21 +25,38 @@ const ZEROS: &[u8; 1 << 20] = &[0; 1 << 20];
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    moved: Arc<Moved>,
+}
+
+/// Bytes read and written.
+#[derive(Debug, Default)]
+struct Moved {
+    read: AtomicU64,
+    written: AtomicU64,
 }
 
 #[derive(Debug)]
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    moved: Arc<Moved>,
+}
 
 impl RealDisk {
     /// The tree below `root`, which is made when it is not there.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         fs::create_dir_all(&root)?;
-        Ok(Self { root })
+        let moved = Arc::default();
+        Ok(Self { root, moved })
     }
 
     fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
+    }
+
+    fn counted(&self, file: fs::File) -> Arc<dyn File> {
+        let moved = Arc::clone(&self.moved);
+        Arc::new(RealFile { file, moved })
     }
 }
 
@@ -57,7 +77,8 @@ impl Disk for RealDisk {
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        Ok(Arc::new(RealFile(file)))
+        self.moved.written.fetch_add(size_bytes, Ordering::Relaxed);
+        Ok(self.counted(file))
     }
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn File>> {
@@ -65,7 +86,7 @@ impl Disk for RealDisk {
             .read(true)
             .write(true)
             .open(self.path(path))?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(self.counted(file))
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
@@ -96,27 +117,40 @@ impl Disk for RealDisk {
     fn capacity(&self) -> io::Result<Capacity> {
         capacity_of(&self.root)
     }
+
+    fn io_bytes(&self) -> IoBytes {
+        IoBytes {
+            read: self.moved.read.load(Ordering::Relaxed),
+            written: self.moved.written.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl File for RealFile {
     fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)?;
+        let bytes = buffer.len() as u64;
+        self.moved.read.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_without_waiting(&self.0, offset, buffer)
+        read_without_waiting(&self.file, offset, buffer)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)?;
+        let written = bytes.len() as u64;
+        self.moved.written.fetch_add(written, Ordering::Relaxed);
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }
 

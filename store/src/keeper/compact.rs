@@ -60,7 +60,10 @@ impl Store {
             return Ok(done);
         };
         match self.copy(&mut job, budget_bytes) {
-            Ok(copied) => done.copied_bytes = copied,
+            Ok(copied) => {
+                done.copied_bytes = copied;
+                self.work.compacted(copied);
+            }
             Err(error) => {
                 job.abandon();
                 return Err(StepError {

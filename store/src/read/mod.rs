@@ -92,6 +92,7 @@ impl Store {
     pub fn read_cached(&self, requests: &[ReadRequest<'_>], plans: &[Plan], staging: &mut Staging) {
         staging.start(requests, plans);
         let probed = self.probe(requests, plans, staging);
+        let (present, mut cold) = (probed.len(), 0);
         let mut bytes = std::mem::take(&mut staging.buffer);
         for (at, candidates) in probed {
             for (body, place) in &candidates {
@@ -105,6 +106,7 @@ impl Store {
                     .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
                 {
                     staging.wait_for(at, candidates.clone());
+                    cold += 1;
                     break;
                 }
                 self.take_row(
@@ -118,6 +120,7 @@ impl Store {
             }
         }
         staging.buffer = bytes;
+        self.work.probed(requests.len(), present, cold);
     }
 
     /// Reads the rows that [`Self::read_cached`] left, with the same arguments; waits for the device.

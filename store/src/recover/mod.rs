@@ -25,6 +25,7 @@ use crate::{
     state::{Condition, RecentRequest, ShardState},
     store::{Progress, Store},
     tail::Tail,
+    work::Work,
     writer::Writer,
 };
 use bytes::Bytes;
@@ -169,6 +170,7 @@ fn empty(settings: Settings, log: &LogWriter) -> Store {
         holders: Mutex::default(),
         keeper: Mutex::new(Keeper::default()),
         progress: Progress::default(),
+        work: Work::default(),
     }
 }
 

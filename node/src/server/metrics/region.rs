@@ -31,6 +31,7 @@ impl fmt::Debug for RegionMetrics {
 impl Collector for RegionMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_groups(&mut encoder)?;
+        self.encode_clocks(&mut encoder)?;
         let help = "Replicas of shards on this node, by what they are to their shard";
         let mut family =
             encoder.encode_descriptor("atoll_shard_role", help, None, MetricType::Gauge)?;
@@ -52,6 +53,21 @@ impl Collector for RegionMetrics {
 }
 
 impl RegionMetrics {
+    fn encode_clocks(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help =
+            "Seconds by which the clock of another node of the region is ahead of this node's";
+        let name = "atoll_clock_offset_seconds";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let placement = self.0.region.placement();
+        for (node, ahead) in self.0.clocks.ahead() {
+            if let Some(member) = placement.members.get(&node) {
+                let ahead = ConstGauge::new(ahead);
+                ahead.encode(family.encode_family(&[("peer", member.name.as_str())])?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn encode_groups(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let groups = self.0.groups();
         let help = "Whether this node leads the group (0 or 1)";

@@ -7,6 +7,7 @@ use crate::{
     security::Security,
     server::{
         admin::positions::Positions,
+        clocks::{ClockDesk, Clocks},
         enrolment::{self, AuthorityDesk, EnrolDesk, Enrolment, RenewDesk, Signing},
         founding::{Asked, InitDesk},
         global::Global,
@@ -25,7 +26,7 @@ use crate::{
     },
     settings::NodeSettings,
 };
-use proto::id::BootId;
+use proto::id::{BootId, ClusterId};
 use raft::placement::Member;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -39,11 +40,21 @@ pub(super) struct Peering {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) queue: mpsc::Receiver<Input>,
     pub(super) progress: Progress,
+    pub(super) clocks: Clocks,
     /// Whether this process is about to stop.
     pub(super) leaving: watch::Sender<bool>,
 }
 
 impl Peering {
+    /// The cluster.
+    ///
+    /// # Panics
+    /// If the node has no metadata yet.
+    pub(super) fn cluster(&self) -> ClusterId {
+        let cluster = self.me.cluster.cluster();
+        cluster.expect("metadata comes with a cluster")
+    }
+
     /// Takes calls of `atoll init`, until nobody receives them any more.
     pub(super) fn take_inits(&self) -> mpsc::Receiver<Asked> {
         let (asked, inits) = mpsc::channel(1);
@@ -106,6 +117,7 @@ pub(super) fn connect(
         inputs,
         queue,
         progress: Progress::default(),
+        clocks: Clocks::default(),
         leaving: watch::Sender::new(false),
     })
 }
@@ -124,6 +136,10 @@ pub(super) fn take_part(
         regional: regional.clone(),
     };
     peers.offer(Call::State, Arc::new(states));
+    let clock = &components.clock;
+    peers.offer(Call::Clock, Arc::new(ClockDesk(Arc::clone(clock))));
+    let (clocks, mesh) = (peering.clocks.clone(), Arc::clone(&peering.mesh));
+    background.spawn(clocks.follow(regional.clone(), mesh, Arc::clone(clock)));
     let desk = JoinDesk {
         me: me.clone(),
         global: global.clone(),
