@@ -8,6 +8,7 @@ mod clock;
 mod datagrams;
 mod entropy;
 mod network;
+mod recent_log;
 mod runtime;
 mod storage;
 
@@ -15,6 +16,7 @@ pub use clock::{Clock, Now, SystemClock};
 pub use datagrams::{Datagrams, Envelope, Received, Sent, Socket, UdpDatagrams};
 pub use entropy::{Entropy, SystemEntropy};
 pub use network::{Connection, Listener, Network, TcpNetwork};
+pub use recent_log::RecentLog;
 pub use runtime::runtime;
 pub use storage::{Directories, Home, Storage};
 

@@ -7,10 +7,10 @@ use node::{
         arguments::{Cli, Command},
         failure, session,
     },
-    components::runtime,
+    components::{RecentLog, runtime},
 };
 use std::{io::IsTerminal as _, process::ExitCode};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::writer::MakeWriterExt as _};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -41,7 +41,7 @@ fn show_log(is_server: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(std::io::stderr.and(|| RecentLog))
         // Colours are for people: in a file they are in the way of every search.
         .with_ansi(is_read_by_people())
         .init();

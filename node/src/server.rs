@@ -11,6 +11,7 @@ mod peers;
 
 mod clocks;
 mod consensus;
+mod diagnosis;
 mod enrolment;
 mod founding;
 mod growth;

@@ -23,6 +23,8 @@ mod client;
 #[allow(dead_code, reason = "tests of one node use the rest")]
 mod process;
 
+#[path = "access/bundle.rs"]
+mod bundle;
 #[path = "access/certificates.rs"]
 mod certificates;
 #[path = "access/clients.rs"]

@@ -120,6 +120,7 @@ const ENDPOINTS: &[Endpoint] = &[
     kept("/atoll.v1.AdminService/SetQuota", Everywhere(Administer)),
     grpc("/atoll.v1.AdminService/ListQuotas", Everywhere(See)),
     grpc("/atoll.v1.AdminService/AuditLog", Everywhere(Administer)),
+    grpc("/atoll.v1.AdminService/Diagnose", Everywhere(Administer)),
     grpc("/grpc.health.v1.Health/Check", Open),
     grpc("/grpc.health.v1.Health/Watch", Open),
     grpc(

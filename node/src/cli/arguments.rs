@@ -1,12 +1,12 @@
 //! What can be typed: the global flags and the commands.
 
 use super::{
-    apply::ApplyArguments, audit_log::AuditLogArguments, delete::DeleteArguments,
-    demo::DemoArguments, export_rows::ExportArguments, get::GetArguments, import::ImportArguments,
-    init::InitArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
-    quota::QuotaArguments, recover::RecoverArguments, registry::RegistryArguments,
-    serve::ServeArguments, shards::ShardsArguments, status::StatusArguments, token::TokenArguments,
-    write::WriteArguments,
+    apply::ApplyArguments, audit_log::AuditLogArguments, debug::DebugArguments,
+    delete::DeleteArguments, demo::DemoArguments, export_rows::ExportArguments, get::GetArguments,
+    import::ImportArguments, init::InitArguments, load::LoadArguments, node::NodeArguments,
+    plan::PlanArguments, quota::QuotaArguments, recover::RecoverArguments,
+    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
+    status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -151,4 +151,6 @@ pub enum Command {
     Quota(QuotaArguments),
     /// What administrators did at the node that answers, newest first
     AuditLog(AuditLogArguments),
+    /// What support asks for
+    Debug(DebugArguments),
 }

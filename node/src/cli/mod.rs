@@ -19,7 +19,8 @@ pub mod get;
 pub mod write;
 
 pub mod apply;
-pub mod definition_files;
+pub mod debug;
+mod definition_files;
 pub mod export;
 pub mod import;
 pub mod plan;

@@ -31,7 +31,7 @@ impl Session {
     }
 }
 
-fn trust(globals: &Globals) -> anyhow::Result<Trust> {
+pub(super) fn trust(globals: &Globals) -> anyhow::Result<Trust> {
     let read = |flag: &str, file: &Option<PathBuf>| {
         let read = |file: &PathBuf| {
             let text = std::fs::read_to_string(file);
@@ -54,7 +54,8 @@ fn trust(globals: &Globals) -> anyhow::Result<Trust> {
 /// Runs a client's command to its end.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let access = cli.command.access_token().map(str::to_owned);
-    let session = Session::new(&cli.globals, access.or(cli.token).as_deref())?;
+    let token = access.or(cli.token);
+    let session = Session::new(&cli.globals, token.as_deref())?;
     match cli.command {
         Command::Demo(arguments) => super::demo::run(arguments).await,
         Command::Serve(arguments) => super::serve::run(arguments).await,
@@ -75,6 +76,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(arguments) => super::token::run(&session, arguments).await,
         Command::Quota(arguments) => super::quota::run(&session, arguments).await,
         Command::AuditLog(arguments) => super::audit_log::run(&session, arguments).await,
+        Command::Debug(arguments) => {
+            let shown = (&cli.globals, token.as_deref());
+            super::debug::run(&session, shown, arguments).await
+        }
     }
 }
 
@@ -98,6 +103,7 @@ impl Command {
             Self::Token(arguments) => return arguments.access.token.as_deref(),
             Self::Quota(arguments) => return arguments.access.token.as_deref(),
             Self::AuditLog(arguments) => &arguments.access,
+            Self::Debug(arguments) => return arguments.token(),
         };
         access.token.as_deref()
     }

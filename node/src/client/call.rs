@@ -90,6 +90,8 @@ calls! {
     list_quotas: admin(ListQuotasRequest) -> ListQuotasResponse;
     /// What administrators did.
     audit_log: admin(AuditLogRequest) -> AuditLogResponse;
+    /// What a node shows of itself to somebody who looks for a fault.
+    diagnose: admin(DiagnoseRequest) -> DiagnoseResponse;
     /// Empties a node, or takes that back.
     drain_node: admin(DrainNodeRequest) -> NodeOperation;
     /// Takes a node out of the region.

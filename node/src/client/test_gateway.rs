@@ -417,6 +417,13 @@ impl AdminService for Service {
         Err(Status::unimplemented("not part of these tests"))
     }
 
+    async fn diagnose(
+        &self,
+        _: Request<v1::DiagnoseRequest>,
+    ) -> Result<Response<v1::DiagnoseResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
     async fn drain_node(
         &self,
         _: Request<v1::DrainNodeRequest>,

@@ -16,8 +16,9 @@ pub mod tokens;
 mod warnings;
 
 use super::{
-    clocks::Clocks, consensus::Consensus, definitions::Published, global::Global,
-    gossip::liveness::Liveness, region::RegionView, shards::Board, trail::TrailFile,
+    clocks::Clocks, consensus::Consensus, definitions::Published, diagnosis::Diagnosis,
+    global::Global, gossip::liveness::Liveness, region::RegionView, shards::Board,
+    trail::TrailFile,
 };
 use crate::components::Clock;
 use counts::Counts;
@@ -70,6 +71,8 @@ pub struct Admin {
     pub published: Arc<Published>,
     /// What administrators did here.
     pub trail: Arc<TrailFile>,
+    /// What is shown of the process.
+    pub diagnosis: Diagnosis,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -97,6 +100,15 @@ impl AdminService for Admin {
         Note::beside(&request).write(what);
         let recovered = self.recover_shards(request.get_ref()).await?;
         Ok(Response::new(recovered))
+    }
+
+    async fn diagnose(
+        &self,
+        _: Request<v1::DiagnoseRequest>,
+    ) -> Result<Response<v1::DiagnoseResponse>, Status> {
+        let node = name_of(self.region.me(), &self.region.placement());
+        let files = self.diagnosis.files(&node);
+        Ok(Response::new(v1::DiagnoseResponse { node, files }))
     }
 
     async fn drain_node(

@@ -12,6 +12,7 @@ use super::{
     admin::{Admin, tokens::Tokens},
     data_dir::DataDirError,
     definitions::Published,
+    diagnosis::Diagnosis,
     founding,
     global::Global,
     gossip::liveness::Liveness,
@@ -23,7 +24,7 @@ use crate::{
     security::{AuthorityError, Identity, Seal},
     settings::{ClusterSettings, NodeSettings},
 };
-use edge::{Edge, max_offset};
+use edge::Edge;
 use gateway::Gateway;
 use proto::id::ClusterId;
 use raft::placement::Member;
@@ -116,18 +117,13 @@ async fn run(
     let (region, board) = (held.region.clone(), held.board.clone());
     let readiness = readiness::follow(region, board, leaving.subscribe(), &mut background);
     let (guard, trail, followed) = guard::follow(&global, &components, &*home, &mut background);
-    let edge = Edge {
-        settings: &settings,
-        components: &components,
-        cluster,
-        max_offset: max_offset(&global),
-        guard,
-    };
+    let edge = Edge::new(own, (cluster, &global), guard);
     let published = Published::follow(&global, held.inputs.clone(), &mut background)?;
     let admin = Arc::new(Admin {
         tokens: Tokens::new(cluster, &global, followed),
         published: Arc::clone(&published),
         clocks,
+        diagnosis: Diagnosis::new(&settings, &components.clock),
         global: Arc::clone(&global),
         regional: groups.regional.clone(),
         region: held.region.clone(),
@@ -138,8 +134,13 @@ async fn run(
         trail,
         clock: Arc::clone(&components.clock),
     });
-    let asked = (readiness.clone(), Arc::clone(&admin));
-    let gateway = Arc::new(Gateway::new(edge.parts(&held, &global, published, asked)));
+    let parts = edge.parts(
+        &held,
+        &global,
+        published,
+        (readiness.clone(), Arc::clone(&admin)),
+    );
+    let gateway = Arc::new(Gateway::new(parts));
     let (grpc, http) = edge.serve(clients, &gateway, admin, &mut background);
     Ok(Running {
         grpc,

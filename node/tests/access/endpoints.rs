@@ -114,6 +114,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         | "Status"
         | "Shards"
         | "AuditLog"
+        | "Diagnose"
         | "ListQuotas"
         | "Check"
         | "ServerReflectionInfo" => Vec::new(),

@@ -32,14 +32,29 @@ use wire::v1::admin_service_server::AdminServiceServer;
 
 /// See the module.
 pub(super) struct Edge<'a> {
-    pub(super) settings: &'a NodeSettings,
-    pub(super) components: &'a Components,
-    pub(super) cluster: ClusterId,
-    pub(super) max_offset: Duration,
-    pub(super) guard: Guard,
+    settings: &'a NodeSettings,
+    components: &'a Components,
+    cluster: ClusterId,
+    max_offset: Duration,
+    guard: Guard,
 }
 
-impl Edge<'_> {
+impl<'a> Edge<'a> {
+    /// Of a node with these settings, behind `guard`.
+    pub(super) fn new(
+        (settings, components): (&'a NodeSettings, &'a Components),
+        (cluster, global): (ClusterId, &Global),
+        guard: Guard,
+    ) -> Self {
+        Self {
+            settings,
+            components,
+            cluster,
+            max_offset: max_offset(global),
+            guard,
+        }
+    }
+
     /// What the gateway is made of.
     pub(super) fn parts(
         &self,
@@ -120,6 +135,7 @@ impl Edge<'_> {
         background: &mut Background,
     ) -> (SocketAddr, SocketAddr) {
         let addresses = (grpc.address(), http.address());
+        admin.diagnosis.show_metrics_of(gateway);
         let routes =
             gateway::grpc::routes(gateway).add_service(AdminServiceServer::from_arc(admin));
         let router = gateway::http::router(gateway);
@@ -141,7 +157,7 @@ impl Edge<'_> {
 }
 
 /// How far clocks may be apart, as the cluster was founded.
-pub(super) fn max_offset(global: &Global) -> Duration {
+fn max_offset(global: &Global) -> Duration {
     let catalog = global.catalog();
     let millis = catalog
         .founding()
