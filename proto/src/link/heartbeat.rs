@@ -10,7 +10,8 @@
 //!
 //! Clocks and instants are microseconds of monotonic clocks: `clock` of the sender's, an echo's instant
 //! of its receiver's. A close dates from when its round was sent to the replicas, which is `behind`
-//! before the sender's clock said `clock`. What is acknowledged in between is not covered by it.
+//! before the sender's clock said `clock`. What is acknowledged in between is not covered by it. The
+//! largest number there says that it has no date.
 
 use super::{FORMAT, HEAD_BYTES, HEARTBEAT, Head, begin, finish};
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
     token::Reached,
 };
 use bytes::Bytes;
+
+const UNDATED: u32 = u32::MAX;
 
 /// A node's sign of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +72,9 @@ pub struct HeldClose {
     pub reached: Reached,
     /// Nothing past it is stamped at or below this.
     pub hlc: Hlc,
-    /// How long before `clock` the round was sent, in microseconds.
-    pub behind: u32,
+    /// How long before `clock` the round was sent, in microseconds; none where nothing is said of what
+    /// was acknowledged when. Without a date and with no HLC it tells but how far the stream goes.
+    pub behind: Option<u32>,
 }
 
 /// How far a stream is durable.
@@ -114,7 +118,7 @@ impl Heartbeat {
             out.extend(close.placement.0.to_le_bytes());
             put_reached(out, close.reached);
             out.extend(close.hlc.0.to_le_bytes());
-            out.extend(close.behind.to_le_bytes());
+            out.extend(close.behind.unwrap_or(UNDATED).to_le_bytes());
         });
         put_list(&mut out, &self.reports, |out, report| {
             out.extend(report.stream.origin.0.to_le_bytes());
@@ -179,7 +183,7 @@ fn close(reader: &mut Reader<'_>) -> Result<HeldClose, Malformed> {
         placement: PlacementId(reader.u16()?),
         reached: reached(reader)?,
         hlc: Hlc(reader.u64()?),
-        behind: reader.u32()?,
+        behind: Some(reader.u32()?).filter(|behind| *behind != UNDATED),
     })
 }
 

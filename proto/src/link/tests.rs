@@ -103,7 +103,7 @@ fn heartbeat() -> Heartbeat {
             placement: PlacementId(12),
             reached,
             hlc: Hlc(13),
-            behind: 14,
+            behind: Some(14),
         }],
         reports: vec![HeldReport {
             stream,
@@ -189,6 +189,13 @@ fn a_heartbeat_reads_back() {
         decode(&heartbeat().encode()),
         Ok(Record::Heartbeat(heartbeat()))
     );
+}
+
+#[test]
+fn a_close_without_a_date_stays_without_one() {
+    let mut undated = heartbeat();
+    undated.closes[0].behind = None;
+    assert_eq!(decode(&undated.encode()), Ok(Record::Heartbeat(undated)));
 }
 
 #[test]
