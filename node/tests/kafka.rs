@@ -17,7 +17,10 @@ use kafka::{
 };
 use node::region_log::{
     Arrival, Flow, LogReader, LogWriter, Partition, Report, Tag, WriteError,
-    kafka::{Brokers, KafkaReader, KafkaWriter, Topic, TopicError, topic_name},
+    kafka::{
+        Authority, Brokers, Credentials, KafkaReader, KafkaWriter, Mechanism, Security, Topic,
+        TopicError, topic_name,
+    },
 };
 use replication::link::{From, LinkState};
 use std::{
@@ -117,6 +120,37 @@ fn is_lost(reader: &mut KafkaReader) -> bool {
         lost
     });
     lost
+}
+
+/// Without the library's own OpenSSL, SCRAM is refused as soon as a client is made.
+#[test]
+fn clients_can_prove_a_password_and_speak_tls() {
+    let credentials = |mechanism| Credentials {
+        mechanism,
+        username: "atoll".to_owned(),
+        password: "a secret".to_owned(),
+    };
+    let mechanisms = [
+        Mechanism::Plain,
+        Mechanism::ScramSha256,
+        Mechanism::ScramSha512,
+    ];
+    let clear = mechanisms.map(|mechanism| Security::SaslPlaintext(credentials(mechanism)));
+    let over_tls =
+        mechanisms.map(|mechanism| Security::SaslSsl(Authority::default(), credentials(mechanism)));
+    let plain = [Security::Plaintext, Security::Ssl(Authority::default())];
+    for security in plain.into_iter().chain(clear).chain(over_tls) {
+        assert!(
+            !format!("{security:?}").contains("a secret"),
+            "{security:?}"
+        );
+        let brokers = Brokers {
+            addresses: vec!["127.0.0.1:1".to_owned()],
+            security,
+        };
+        KafkaWriter::open(&brokers, "atoll.tests.none").unwrap();
+        KafkaReader::open(&brokers, "atoll.tests.none").unwrap();
+    }
 }
 
 #[test]

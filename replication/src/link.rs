@@ -5,8 +5,8 @@
 //! carries records (Kafka, QUIC) stands behind the events. Nothing is assumed of it but that a stream
 //! can be read again: records may be lost, repeated, overtake each other, or vanish for good.
 //!
-//! - [`order`](self): entry n+1 is taken after entry n, a *start* after what its lineage keeps. Everything else
-//!   is known already, or a gap. A link never skips.
+//! - Entry n+1 is taken after entry n, a *start* after what its lineage keeps. Everything else is known
+//!   already, or a gap. A link never skips.
 //! - [`Link`] decides what becomes of records that arrive, and what may be said of the stream here.
 //! - [`Outbox`] decides what is given to the transport, and what again.
 //! - [`Echoes`] and the closes make an age that never compares the clocks of two machines.
