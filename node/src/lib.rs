@@ -8,6 +8,8 @@ pub mod components;
 pub mod security;
 pub mod settings;
 
+pub mod region_log;
+
 pub mod peer;
 pub mod server;
 

@@ -30,3 +30,5 @@ pub mod record;
 
 pub mod request;
 pub mod token;
+
+pub mod link;

@@ -23,6 +23,14 @@ pub const CELL_BYTES: usize = 256 << 10;
 pub const ROW_BYTES: usize = 900 << 10;
 /// See [`ROW_BYTES`].
 pub const ENTRY_BYTES: usize = 900 << 10;
+/// A record between regions: an entry without what stays in its region is never larger than the entry.
+pub const LINK_RECORD_BYTES: usize = ENTRY_BYTES;
+/// Closes of one heartbeat: every shard of a cluster, in one partition.
+pub const LINK_CLOSES: usize = 16_384;
+/// Clocks given back in one heartbeat: the nodes of all other regions.
+pub const LINK_ECHOES: usize = 4_096;
+/// Reports of one heartbeat; what does not fit comes with the next.
+pub const LINK_REPORTS: usize = 8_192;
 /// Rows of one entry: an entry's count has 16 bits, and a smaller one keeps commits short.
 pub const ROWS_PER_ENTRY: usize = 8_192;
 /// Features of one view: its cells' states and offsets stay within 16 bits.
@@ -72,4 +80,8 @@ const _: () = assert!(
 const _: () = assert!(
     VALUES_PER_LOOKUP * 8 <= MESSAGE_BYTES,
     "an answer must fit a message"
+);
+const _: () = assert!(
+    256 + LINK_CLOSES * 28 + LINK_ECHOES * 24 + LINK_REPORTS * 26 <= LINK_RECORD_BYTES,
+    "a heartbeat must fit a record"
 );

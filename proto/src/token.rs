@@ -33,8 +33,9 @@ const HEAD_BYTES: usize = 13;
 /// Streams of one origin and placement, by shard.
 type Group = BTreeMap<ShardId, Reached>;
 
-/// How far a stream was seen. The later incarnation is the larger, whatever its sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// How far a stream was seen. The later incarnation is the larger, whatever its sequence; the default
+/// is before the first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Reached {
     /// The stream's incarnation.
     pub incarnation: Incarnation,

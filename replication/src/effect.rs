@@ -1,8 +1,9 @@
 //! What a core asks its driver to do, in the order given.
 
 use crate::{
-    closes::Close,
+    closes::Round,
     configuration::{Fence, Member, Proposal},
+    context::Micros,
     entry::{Entry, Mark},
     log::Ticket,
     message::Message,
@@ -81,8 +82,13 @@ pub enum Effect {
         /// The joiner takes each session once.
         session: u32,
     },
-    /// A close became a fact that any holder may repeat.
-    Closed(Close),
+    /// The closes of a round became facts that any holder may repeat.
+    Closed {
+        /// The round. Of a stream that it does not name nothing was acknowledged when it was sent.
+        round: Round,
+        /// When it was sent: what was acknowledged since is not covered by it.
+        sent_at: Micros,
+    },
     /// An invariant is broken: stop the process before it answers anything.
     Stop(Broken),
 }

@@ -1,4 +1,5 @@
-//! A shard's replicas inside a region: who may append, what is committed, how a replica catches up.
+//! A shard's replicas inside a region (who may append, what is committed, how a replica catches up), and
+//! the links that carry its streams between regions.
 //!
 //! Pure cores: a [`Replica`] is a plain struct whose `step` takes the time, one event and a list for
 //! effects. There is no clock, no IO, no randomness and no async runtime in this crate; durability is
@@ -6,8 +7,8 @@
 //! carries the effects out in the order in which they were given.
 //!
 //! Absent on purpose: rows (entries pass through as bytes with a parsed header), the registry,
-//! choosing primaries (the placement controller does, by a committed [`Configuration`]) and links
-//! between regions.
+//! choosing primaries (the placement controller does, by a committed [`Configuration`]), and what
+//! carries records between regions (Kafka, QUIC).
 //!
 //! The rules stand in `docs/decisions/0040-replica-cores.md`; each closes a hole that `tests/model.rs`
 //! finds again when the rule is taken out.
@@ -40,6 +41,8 @@ pub mod replica;
 
 pub mod closes;
 pub mod token;
+
+pub mod link;
 
 pub mod codec;
 pub mod planted;

@@ -24,6 +24,30 @@ pub enum Bug {
     EntryMovesClosedHlc,
     /// A repeated request is answered while its original is not committed.
     DuplicateAnsweredBeforeCommit,
+    /// A link takes whatever entry comes after those it has.
+    GapPassedOver,
+    /// A link takes a *start* without what its lineage keeps.
+    CutIgnored,
+    /// A link sets an entry aside that it cannot take yet, and goes on after it.
+    HeldEntrySkipped,
+    /// A link goes on after entries that the origin gave up.
+    SkipPassedOver,
+    /// A link restarts from what it handed over, not from what its shard's log has.
+    OfferedTakenForLogged,
+    /// A close counts when its entries were handed over, not when they are committed.
+    CloseBeforeCommit,
+    /// Rows are as old as the stamp of a close is behind the wall clock.
+    AgeFromWallClock,
+    /// A close dates from the heartbeat that brings it, not from its round.
+    CloseDatedWhenSaid,
+    /// A clock that is given back is believed whatever run it belongs to.
+    EchoOfAnotherBoot,
+    /// A stream goes on after a failed delivery with what comes next.
+    ProducerGoesOnAfterFailure,
+    /// A new incarnation closes its streams before it knows what others have of the lost one.
+    ClosedBeforeMerged,
+    /// A snapshot that is behind moves the link back.
+    OlderSnapshotTaken,
 }
 
 /// Which rule is taken out, if any.

@@ -85,16 +85,19 @@ const BANNED: &[(&str, &str)] = &[
         "native-tls",
         "ring is the one TLS provider: choose the feature for rustls with ring",
     ),
-    (
-        "openssl-sys",
-        "ring is the one TLS provider, and this one needs the system's library",
-    ),
     ("protobuf-src", "the schema is compiled in Rust: use protox"),
     (
         "protoc-bin-vendored",
         "the schema is compiled in Rust, no binary is downloaded: use protox",
     ),
 ];
+
+/// Crates that one other may use and nobody else: crate, user, reason.
+const CONFINED: &[(&str, &str, &str)] = &[(
+    "openssl-sys",
+    "rdkafka-sys",
+    "ring is the one TLS provider; only librdkafka needs OpenSSL, and builds it from source",
+)];
 
 /// Licences that a dependency may have. All let Atoll be given out under Apache-2.0.
 const LICENCES: &[&str] = &[
@@ -180,6 +183,7 @@ pub fn run(root: &Path) -> Result<Vec<Finding>> {
     arrows::check(&graph, ARROWS, &mut findings);
     purity::check(&graph, PURE, RUNTIMES, &mut findings);
     banned::check(&graph, BANNED, &mut findings);
+    banned::check_confined(&graph, CONFINED, &mut findings);
     licences::check(&graph, LICENCES, LICENCE_EXCEPTIONS, &mut findings);
     doubled::check(&graph, DOUBLED, &mut findings);
     manifests::check(root, &graph, &mut findings)?;

@@ -95,18 +95,19 @@ impl Primary {
             let promised = self.needed(core).map(|peer| peer.promised);
             promised.fold(u64::MAX, u64::min)
         };
-        while let Some(sent) = self.rounds.front() {
+        while let Some(sent) = self.rounds.pop_front() {
             let committed = sent.round.position <= core.log.committed().position;
             if sent.round.number > promised || !committed || self.stranded {
+                self.rounds.push_front(sent);
                 return;
             }
             for close in sent.round.closes() {
                 core.closes.close(close);
-                effects.push(Effect::Closed(close));
             }
             core.closes.complete_before(sent.sent_at);
             self.closed_through = sent.round.number;
-            self.rounds.pop_front();
+            let (round, sent_at) = (sent.round, sent.sent_at);
+            effects.push(Effect::Closed { round, sent_at });
         }
     }
 

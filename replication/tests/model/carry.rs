@@ -132,11 +132,13 @@ impl World {
             } => {
                 self.send_snapshot(node, to, boot, fence, session);
             }
-            Effect::Closed(close) => {
+            Effect::Closed { round, .. } => {
                 if self.fence(node) < self.service.current.fence {
                     self.count("close across promotion");
                 }
-                return self.oracle.close(close);
+                for close in round.closes() {
+                    self.oracle.close(close)?;
+                }
             }
             Effect::Stop(broken) => return Err(format!("stopped: {broken}")),
         }

@@ -59,7 +59,7 @@ impl Disk {
             | Effect::RaiseClockBound { .. }
             | Effect::ReadLog { .. }
             | Effect::StartSnapshot { .. }
-            | Effect::Closed(_)
+            | Effect::Closed { .. }
             | Effect::Stop(_) => {}
         }
     }

@@ -77,7 +77,7 @@ fn the_primary_completes_a_close_when_all_needed_replicas_promised_it() {
     assert!(round.hlc <= bench.clock.last());
     assert!(bench.replica.closed(PLACEMENT).is_none());
     let effects = bench.ack(member(2), 2, 3, 1);
-    let closed = |effect: &&Effect| matches!(effect, Effect::Closed(_));
+    let closed = |effect: &&Effect| matches!(effect, Effect::Closed { .. });
     assert_eq!(effects.iter().filter(closed).count(), 1);
     assert_eq!(bench.replica.closed(PLACEMENT).unwrap().sequence.0, 2);
 }

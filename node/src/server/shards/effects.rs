@@ -72,8 +72,8 @@ impl Driver {
                 self.snapshots.order(SnapshotOrder { arrival, to, boot });
                 Ok(())
             }
-            Effect::Closed(close) => {
-                tell(shard, close);
+            Effect::Closed { round, .. } => {
+                round.closes().for_each(|close| tell(shard, close));
                 Ok(())
             }
             Effect::Stop(broken) => Err(broken.to_string()),
