@@ -189,3 +189,42 @@ fn found_by(cluster: &Cluster, node: usize) -> (Json, Json) {
         answer["features"][1]["statuses"][0].clone(),
     )
 }
+
+#[test]
+fn no_loss_is_accepted_where_no_majority_could_decide_it() {
+    let mut cluster = Cluster::start();
+    cluster.kill(1);
+    cluster.kill(2);
+    wait_for("the two to be missed", || {
+        let status = cluster.command(0, &["status"]);
+        let nodes = status["nodes"].as_array()?;
+        let missed = nodes.iter().filter(|node| node["state"] != "serving");
+        (missed.count() == 2).then_some(())
+    });
+    let accept = [
+        "recover",
+        "--region",
+        "eu",
+        "--accept-loss",
+        "--cluster",
+        "lab",
+    ];
+    let said = cluster.command(0, &accept).to_string();
+    for words in [
+        "1 of its 3 voters answer",
+        "eu-1",
+        "eu-2",
+        "Nothing was changed",
+    ] {
+        assert!(said.contains(words), "no {words} in {said}");
+    }
+    // Nothing waits to be carried out later: the rows of both are there again when they are.
+    cluster.restart(1);
+    cluster.restart(2);
+    cluster.wait_until_whole();
+    let shards = cluster.shards(0);
+    assert!(
+        shards.iter().all(|shard| shard["incarnation"] == 1),
+        "{shards:?}"
+    );
+}

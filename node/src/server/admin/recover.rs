@@ -9,7 +9,10 @@ use proto::id::{BootId, Epoch, Incarnation, NodeId, Position, ShardId};
 use raft::placement::{
     Placement, PlacementCommand, PlacementOutcome, Replica, ShardChange, ShardConfig,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tonic::Status;
 use wire::v1;
 
@@ -106,6 +109,9 @@ impl Admin {
         let answers = told.map(|(node, told)| (node, told.replicas)).collect();
         let lost = lost(&placement, &answers, &request.shards);
         if !named.is_empty() && !lost.is_empty() {
+            let voters: Vec<NodeId> = self.regional.voters().into_keys().collect();
+            may_decide(&voters, &self.alive(&placement), &placement)
+                .map_err(Status::unavailable)?;
             // Whoever stamped what is lost may have been ahead by so much: what comes is stamped later.
             tokio::time::sleep(2 * Duration::from_millis(founding.max_offset_millis)).await;
         }
@@ -147,6 +153,27 @@ impl Admin {
             PlacementOutcome::Refused { refusal, .. } => Err(refusal.to_string()),
         }
     }
+}
+
+/// Fails where too few voters answer to decide anything: what is handed in then would wait, and be carried out when
+/// nobody means it any more.
+fn may_decide(
+    voters: &[NodeId],
+    alive: &BTreeSet<NodeId>,
+    placement: &Placement,
+) -> Result<(), String> {
+    let silent = voters.iter().filter(|voter| !alive.contains(voter));
+    let silent: Vec<String> = silent.map(|voter| name_of(*voter, placement)).collect();
+    let answering = voters.len() - silent.len();
+    if answering * 2 > voters.len() {
+        return Ok(());
+    }
+    Err(format!(
+        "the region's group decides nothing now: {answering} of its {} voters answer, and more than half must; start {} \
+         first. Nothing was changed",
+        voters.len(),
+        silent.join(" or ")
+    ))
 }
 
 fn said(lost: &Lost, placement: &Placement) -> v1::RecoveredShard {
@@ -228,6 +255,22 @@ mod tests {
         lost.iter()
             .map(|lost| (lost.survivor.node.0, ids(&lost.unheard)))
             .collect()
+    }
+
+    #[test]
+    fn nothing_is_handed_in_where_no_majority_decides() {
+        let voters = [NodeId(1), NodeId(2), NodeId(3)];
+        let decide = |alive: &[u64]| {
+            let alive = alive.iter().map(|node| NodeId(*node)).collect();
+            may_decide(&voters, &alive, &placement([9, 9]))
+        };
+        assert_eq!(decide(&[1, 2, 3]), Ok(()));
+        assert_eq!(decide(&[1, 3]), Ok(()));
+        let why = decide(&[2]).unwrap_err();
+        assert!(why.contains("1 of its 3 voters answer"), "{why}");
+        assert!(why.contains("Nothing was changed"), "{why}");
+        let two = may_decide(&voters[..2], &[NodeId(1)].into(), &placement([9, 9]));
+        assert!(two.is_err(), "half is no majority");
     }
 
     #[test]
