@@ -6,9 +6,12 @@
 //! drives them gives them threads.
 
 pub mod kafka;
+mod reading;
+
+pub use reading::{OrderBook, ReadOrder, Reading, Turn, Turns, read_on_a_thread};
 
 use bytes::Bytes;
-use proto::id::ShardId;
+use proto::id::{PlacementId, RegionId, ShardId};
 use replication::link::From;
 use std::time::Duration;
 
@@ -74,6 +77,19 @@ pub enum Arrival {
     Trouble(String),
 }
 
+impl Arrival {
+    /// What it takes in memory, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let own = match self {
+            Self::Record { record, .. } => record.len(),
+            Self::PositionLost(_) => 0,
+            Self::Trouble(fault) => fault.len(),
+        };
+        own + size_of::<Self>()
+    }
+}
+
 /// Reading could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read partition {partition} ({fault}); try again", partition = partition.0)]
@@ -92,6 +108,20 @@ pub trait LogReader: Send {
     fn set_flow(&mut self, partition: Partition, flow: Flow) -> Result<(), ReadError>;
     /// What arrived, after waiting for the first of it no longer than `wait`.
     fn poll(&mut self, wait: Duration) -> Vec<Arrival>;
+}
+
+/// What carries the streams of a cluster's regions, as the log's thread has it: none of its methods waits.
+pub trait RegionLogs: Send + Sync {
+    /// Where a region's log has the streams of a shard.
+    fn partition(&self, region: RegionId, shard: ShardId) -> Partition;
+    /// Begins to read another region's log of a placement; it ends when what is given is dropped. What
+    /// comes goes to the shards.
+    fn read(&self, origin: RegionId, placement: PlacementId) -> Reading;
+    /// Has a session of writing to the own region's log of a placement begun. The shards hear of it when it
+    /// is; what is in the way is tried again.
+    fn write(&self, placement: PlacementId);
+    /// Ends a session. What it has under way may still arrive.
+    fn end(&self, writer: Option<Box<dyn LogWriter>>);
 }
 
 /// Whether records of a partition arrive.

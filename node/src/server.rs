@@ -23,6 +23,7 @@ mod states;
 mod global;
 
 mod region;
+mod region_logs;
 mod regional;
 mod repair;
 pub mod shards;

@@ -35,7 +35,8 @@ const FLAG_EXTRAS: u8 = 1;
 pub enum EntryKind {
     /// Rows written here. Extras: the outcome of the request's rows.
     Rows = 1,
-    /// Rows of another region, with their stream's incarnation and sequence.
+    /// Rows of another region, with their stream's incarnation and sequence. Extras: of a *start* there,
+    /// its lineage; none otherwise.
     Remote = 2,
     /// Rows merged from a snapshot or by repair; of no stream.
     Merged = 3,
@@ -53,7 +54,8 @@ pub enum EntryKind {
     Resume = 9,
     /// The outbox gave up entries: links go on by snapshot.
     Skip = 10,
-    /// A position in the transport without rows.
+    /// A position without rows: of another region's stream, where reading the transport goes on; of an
+    /// own one, the position of the log through which all of it was shipped.
     LinkPosition = 11,
     /// A shard's state at the head of a segment; of one store alone, of no position.
     State = 12,

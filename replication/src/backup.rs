@@ -36,6 +36,8 @@ impl Backup {
             | Event::SnapshotAborted
             | Event::Configuration(_)
             | Event::Write(_)
+            | Event::Remote(_)
+            | Event::Skip(_)
             | Event::LogRead { .. }
             | Event::SnapshotEnded { .. }
             | Event::PeerUp(_)

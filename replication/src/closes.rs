@@ -4,10 +4,10 @@
 //! sent nothing past n was acknowledged. Closed HLCs move by closes alone. Staleness never compares
 //! clocks: it is the age, on the reader's own clock, of the instant that a close gave back.
 
-use crate::context::Micros;
+use crate::{context::Micros, link::passed_on};
 use proto::{
     hlc::Hlc,
-    id::{Incarnation, PlacementId, Position, Sequence},
+    id::{Incarnation, PlacementId, Position, RegionId, Sequence},
 };
 use std::collections::BTreeMap;
 
@@ -35,6 +35,9 @@ pub struct Round {
     pub hlc: Hlc,
     /// The streams' ends at that position.
     pub heads: Vec<(PlacementId, Incarnation, Sequence)>,
+    /// Of other regions, as far as it is known: how old what the log has of their streams could be
+    /// when the round was sent.
+    pub ages: Vec<(RegionId, Micros)>,
 }
 
 impl Round {
@@ -56,6 +59,8 @@ impl Round {
 pub(crate) struct Closes {
     closed: BTreeMap<PlacementId, Close>,
     complete_at: Option<Micros>,
+    /// The same of other regions' streams; those that are not in it are unknown.
+    origins: BTreeMap<RegionId, Micros>,
 }
 
 impl Closes {
@@ -70,6 +75,22 @@ impl Closes {
     /// Everything acknowledged before `instant` is applied here.
     pub(crate) fn complete_before(&mut self, instant: Micros) {
         self.complete_at = self.complete_at.max(Some(instant));
+    }
+
+    /// Everything of other regions is applied here that was, at `sent`, as old as they say. What is not
+    /// said any more is unknown from now on.
+    pub(crate) fn know_origins(&mut self, sent: Micros, ages: &[(RegionId, Micros)]) {
+        let known = ages.iter().filter_map(|(origin, age)| {
+            let instant = passed_on(sent, *age)?;
+            let before = self.origins.get(origin).copied();
+            Some((*origin, before.map_or(instant, |before| before.max(instant))))
+        });
+        self.origins = known.collect();
+    }
+
+    /// Everything acknowledged in that region before this instant is applied here; None is *unknown*.
+    pub(crate) fn origin_complete_at(&self, origin: RegionId) -> Option<Micros> {
+        self.origins.get(&origin).copied()
     }
 
     pub(crate) fn closed(&self, placement: PlacementId) -> Option<Close> {
@@ -91,5 +112,6 @@ impl Closes {
     /// Rows may be older than what was said: a snapshot replaces them.
     pub(crate) fn forget(&mut self) {
         self.complete_at = None;
+        self.origins.clear();
     }
 }

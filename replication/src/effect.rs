@@ -89,6 +89,9 @@ pub enum Effect {
         /// When it was sent: what was acknowledged since is not covered by it.
         sent_at: Micros,
     },
+    /// An entry of a stream is committed: one of this region may be shipped, one of another region
+    /// counts as here. Said by the primary, in the order of its log.
+    Settled(Entry),
     /// An invariant is broken: stop the process before it answers anything.
     Stop(Broken),
 }

@@ -6,9 +6,10 @@ use crate::{
     entry::Entry,
     log::Ticket,
     message::Message,
+    remote::Remote,
     write::Write,
 };
-use proto::id::{BootId, NodeId, Position};
+use proto::id::{BootId, NodeId, PlacementId, Position};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -17,6 +18,11 @@ pub enum Event {
     Configuration(Configuration),
     /// A gateway sent a write, and its rows are prepared.
     Write(Write),
+    /// Something of other regions, whose rows are prepared. Who gives it has seen that this replica
+    /// [appends](crate::Replica::appends).
+    Remote(Remote),
+    /// What was not shipped of an own stream is gone from the log: its next entry is to say so.
+    Skip(PlacementId),
     /// A peer sent a message; its entries' checksums were compared.
     Message {
         /// Who.

@@ -147,6 +147,7 @@ impl Following {
             }
             if let Some(echo) = heard.echo.filter(|echo| echo.boot == core.me.boot) {
                 core.closes.complete_before(echo.instant);
+                core.closes.know_origins(echo.instant, &heard.round.ages);
             }
             self.rounds.pop_front();
         }

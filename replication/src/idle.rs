@@ -35,6 +35,8 @@ impl Idle {
             }
             Event::Configuration(_)
             | Event::Write(_)
+            | Event::Remote(_)
+            | Event::Skip(_)
             | Event::Message { .. }
             | Event::Durable { .. }
             | Event::Written { .. }

@@ -64,6 +64,8 @@ impl Joining {
             | Event::ClockRaised
             | Event::Configuration(_)
             | Event::Write(_)
+            | Event::Remote(_)
+            | Event::Skip(_)
             | Event::LogRead { .. }
             | Event::SnapshotEnded { .. }
             | Event::SnapshotAborted

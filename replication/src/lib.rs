@@ -27,6 +27,7 @@ pub mod context;
 pub mod effect;
 pub mod event;
 pub mod message;
+pub mod remote;
 pub mod write;
 
 mod core;
@@ -55,4 +56,5 @@ pub use entry::{Entry, Mark};
 pub use event::{Event, Read};
 pub use log::Ticket;
 pub use message::Message;
+pub use remote::Remote;
 pub use replica::{Identity, Replica, RoleName};

@@ -10,6 +10,7 @@ mod membership;
 mod open;
 mod peer;
 mod ship;
+mod take;
 
 use crate::{
     closes::Round,
@@ -22,7 +23,7 @@ use crate::{
     write::{Answer, ReplyTo},
 };
 use peer::{Growth, Peer};
-use proto::id::Position;
+use proto::id::{Position, RegionId};
 use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub(crate) struct Primary {
     /// A proposed joiner is placed here no more, or lost its disk. Its proposal may still win, so
     /// nothing is committed or closed until another epoch is seen.
     stranded: bool,
+    /// Everything acknowledged in those regions before these instants is in the log here.
+    origins: Vec<(RegionId, Micros)>,
 }
 
 impl Primary {
@@ -71,6 +74,7 @@ impl Primary {
             proposed_at: None,
             next_session: 0,
             stranded: false,
+            origins: Vec::new(),
         };
         let mut before = before.map(|mut before| {
             primary.waiting = std::mem::take(&mut before.waiting);
@@ -153,6 +157,8 @@ impl Primary {
         }
         match event {
             Event::Write(write) => self.write(core, ctx, write, effects)?,
+            Event::Remote(remote) => self.append_remote(core, ctx, remote, effects)?,
+            Event::Skip(placement) => self.append_skip(core, ctx, placement, effects)?,
             Event::Message { message, .. } => self.on_message(core, ctx, message, effects),
             Event::Durable { .. } | Event::Written { .. } => self.advance(core, ctx, effects),
             Event::LogRead { peer, from, read } => {

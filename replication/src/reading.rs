@@ -14,7 +14,10 @@ use crate::{
     streams::Head,
     token::{Asked, Coverage, coverage},
 };
-use proto::{id::PlacementId, request::WriteOutcome};
+use proto::{
+    id::{PlacementId, RegionId},
+    request::WriteOutcome,
+};
 
 impl Replica {
     /// The newest configuration it has seen.
@@ -93,6 +96,14 @@ impl Replica {
     #[must_use]
     pub fn age(&self, now: Micros) -> Option<Micros> {
         self.core.closes.age(now).filter(|_| self.is_readable())
+    }
+
+    /// What was acknowledged in another region before this instant of this node's clock is applied here;
+    /// None is *unknown*. A primary does not know it from its core: its links do.
+    #[must_use]
+    pub fn origin_complete_at(&self, origin: RegionId) -> Option<Micros> {
+        let complete_at = self.core.closes.origin_complete_at(origin);
+        complete_at.filter(|_| self.is_readable())
     }
 
     /// The newest close known of one of the own streams.

@@ -179,6 +179,8 @@ impl Replica {
             }
             Event::Configuration(_)
             | Event::Write(_)
+            | Event::Remote(_)
+            | Event::Skip(_)
             | Event::Message { .. }
             | Event::ClockRaised
             | Event::LogRead { .. }
@@ -345,6 +347,33 @@ impl Replica {
         for (member, _) in configuration.members() {
             let body = Body::Configuration(configuration.clone());
             self.core.send(member.node, body, effects);
+        }
+    }
+
+    /// Whether entries can be appended now: the epoch is open, and nothing is lost here.
+    #[must_use]
+    pub fn appends(&self) -> bool {
+        match &self.role {
+            Role::Primary(primary) => !self.core.damaged && primary.is_open(&self.core),
+            Role::Backup(_) | Role::Joining(_) | Role::Idle(_) | Role::Stopped => false,
+        }
+    }
+
+    /// Whether a primary will close its streams with the next tick, and wants to
+    /// [know](Self::know_origins) before what it has of others'.
+    #[must_use]
+    pub fn is_beat_due(&self, now: Micros) -> bool {
+        match &self.role {
+            Role::Primary(primary) => primary.is_beat_due(now),
+            Role::Backup(_) | Role::Joining(_) | Role::Idle(_) | Role::Stopped => false,
+        }
+    }
+
+    /// Tells a primary that everything acknowledged in other regions before these instants, on this
+    /// node's clock, is committed here. Regions that are not named are unknown.
+    pub fn know_origins(&mut self, origins: Vec<(RegionId, Micros)>) {
+        if let Role::Primary(primary) = &mut self.role {
+            primary.know_origins(origins);
         }
     }
 

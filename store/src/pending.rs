@@ -71,10 +71,14 @@ impl PendingEntry {
     }
 }
 
-/// The extras of an entry, checked before, if it is a *start*.
+/// The extras of an entry, checked before, if it is a *start*, of this region or another.
 pub(crate) fn start_of(entry: &[u8]) -> Option<Bytes> {
     let view = EntryView::parse(entry).expect("entries are checked when they come");
-    let is_start = view.header().kind == EntryKind::Start;
+    let is_start = match view.header().kind {
+        EntryKind::Start => true,
+        EntryKind::Remote => !view.extras().is_empty(),
+        _ => false,
+    };
     is_start.then(|| Bytes::copy_from_slice(view.extras()))
 }
 

@@ -3,6 +3,7 @@
 mod edge;
 mod files;
 mod held;
+mod links;
 mod listening;
 mod liveness;
 mod peering;

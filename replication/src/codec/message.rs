@@ -14,16 +14,18 @@ use bytes::Bytes;
 use proto::{
     codec::{Malformed, Reader},
     hlc::Hlc,
-    id::{BootId, Incarnation, PlacementId, Position, Sequence},
+    id::{BootId, Incarnation, PlacementId, Position, RegionId, Sequence},
 };
 
 const APPEND: u8 = 1;
+/// One that says nothing of other regions: what releases with one region alone read.
 const CLOSE: u8 = 2;
 const ACK: u8 = 3;
 const MISMATCH: u8 = 4;
 const BEHIND: u8 = 6;
 /// 5 was a configuration that did not say how many copies there should be.
 const CONFIGURATION: u8 = 7;
+const CLOSE_OF_REGIONS: u8 = 8;
 
 /// The bytes of a message.
 #[must_use]
@@ -38,11 +40,15 @@ pub fn encode_message(message: &Message) -> Vec<u8> {
             round,
             echo,
         } => {
-            out.push(CLOSE);
+            let is_alone = round.ages.is_empty();
+            out.push(if is_alone { CLOSE } else { CLOSE_OF_REGIONS });
             put_member(&mut out, *member);
             out.extend(session.to_le_bytes());
             put_round(&mut out, round);
             put_echo(&mut out, *echo);
+            if !is_alone {
+                put_ages(&mut out, &round.ages);
+            }
         }
         Body::Ack(ack) => {
             out.push(ACK);
@@ -95,6 +101,14 @@ fn put_round(out: &mut Vec<u8>, round: &Round) {
     }
 }
 
+fn put_ages(out: &mut Vec<u8>, ages: &[(RegionId, Micros)]) {
+    out.extend((ages.len() as u32).to_le_bytes());
+    for (origin, age) in ages {
+        out.extend(origin.0.to_le_bytes());
+        out.extend(age.0.to_le_bytes());
+    }
+}
+
 fn put_echo(out: &mut Vec<u8>, echo: Option<Echo>) {
     out.push(u8::from(echo.is_some()));
     if let Some(echo) = echo {
@@ -110,12 +124,7 @@ pub fn decode_message(bytes: &Bytes) -> Result<Message, Malformed> {
     let fence = fence(reader)?;
     let body = match reader.u8()? {
         APPEND => Body::Append(append(reader, bytes)?),
-        CLOSE => Body::Close {
-            member: member(reader)?,
-            session: reader.u32()?,
-            round: round(reader)?,
-            echo: echo(reader)?,
-        },
+        kind @ (CLOSE | CLOSE_OF_REGIONS) => close(reader, kind)?,
         ACK => Body::Ack(Ack {
             member: member(reader)?,
             boot: BootId(reader.u64()?),
@@ -136,6 +145,29 @@ pub fn decode_message(bytes: &Bytes) -> Result<Message, Malformed> {
     };
     reader.finish()?;
     Ok(Message { fence, body })
+}
+
+fn close(reader: &mut Reader<'_>, kind: u8) -> Result<Body, Malformed> {
+    let (member, session) = (member(reader)?, reader.u32()?);
+    let (mut round, echo) = (round(reader)?, echo(reader)?);
+    if kind == CLOSE_OF_REGIONS {
+        round.ages = ages(reader)?;
+    }
+    Ok(Body::Close {
+        member,
+        session,
+        round,
+        echo,
+    })
+}
+
+fn ages(reader: &mut Reader<'_>) -> Result<Vec<(RegionId, Micros)>, Malformed> {
+    let count = reader.u32()?;
+    let mut ages = Vec::new();
+    for _ in 0..count {
+        ages.push((RegionId(reader.u16()?), Micros(reader.u64()?)));
+    }
+    Ok(ages)
 }
 
 fn append(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Append, Malformed> {
@@ -174,6 +206,7 @@ fn round(reader: &mut Reader<'_>) -> Result<Round, Malformed> {
         position: Position(position),
         hlc: Hlc(hlc),
         heads,
+        ages: Vec::new(),
     })
 }
 

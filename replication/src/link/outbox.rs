@@ -15,7 +15,12 @@ use crate::{
     settings::{LINK_IN_FLIGHT_BYTES, MESSAGE_BYTES},
 };
 use closes::Closes;
-use proto::{entry::EntryKind, hlc::Hlc, id::Sequence, token::Reached};
+use proto::{
+    entry::EntryKind,
+    hlc::Hlc,
+    id::{Position, Sequence},
+    token::Reached,
+};
 use window::Window;
 
 /// Who reads what is sent.
@@ -268,6 +273,24 @@ impl Outbox {
             .map_or((sent, Hlc::ZERO, None), |(reached, hlc, sent_at)| {
                 (reached, hlc, Some(sent_at))
             })
+    }
+
+    /// Where the shard's log has the last entry that came to the window; none before the first.
+    #[must_use]
+    pub const fn last_position(&self) -> Option<Position> {
+        self.window.last_position()
+    }
+
+    /// Whether the transport has all that is ready.
+    #[must_use]
+    pub fn is_through(&self) -> bool {
+        self.window.delivered() == self.end
+    }
+
+    /// The last entry that is ready.
+    #[must_use]
+    pub const fn end(&self) -> Reached {
+        self.end
     }
 
     /// What the transport has for good.

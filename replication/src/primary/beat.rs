@@ -13,6 +13,7 @@ use crate::{
     message::{Body, Echo},
     settings::{CLOSE_INTERVAL, OWN_PAUSE, ROUNDS_KEPT},
 };
+use proto::id::RegionId;
 
 use super::open::stamps;
 
@@ -51,6 +52,25 @@ impl Primary {
         }
     }
 
+    /// Takes note of what is in the log of other regions' streams, before it beats.
+    pub(crate) fn know_origins(&mut self, origins: Vec<(RegionId, Micros)>) {
+        self.origins = origins;
+    }
+
+    /// Whether a round is due with the next tick.
+    pub(crate) fn is_beat_due(&self, now: Micros) -> bool {
+        now >= self.next_beat
+    }
+
+    fn ages(&self, now: Micros) -> Vec<(RegionId, Micros)> {
+        let age = |at: &Micros| {
+            let age = now.since(*at).0;
+            Micros(age + age / 1_000 + 1)
+        };
+        let origins = self.origins.iter();
+        origins.map(|(origin, at)| (*origin, age(at))).collect()
+    }
+
     fn start_round(&mut self, core: &Core, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         // All later stamps are larger than this one.
         let Some(hlc) = stamps(ctx, 1, effects) else {
@@ -67,6 +87,7 @@ impl Primary {
             heads: heads
                 .map(|(placement, head)| (placement, head.incarnation, head.sequence))
                 .collect(),
+            ages: self.ages(ctx.now.monotonic),
         };
         // One that waits for a snapshot could not count a close, and must not hear of its session before
         // the snapshot does: it would take that for a session that it has acknowledged under.

@@ -5,7 +5,7 @@ use crate::{
     context::Context, core::Core, effect::Effect, entry::Entry, message::Ack, planted::Bug,
     requests::Written, write::Answer,
 };
-use proto::id::Position;
+use proto::id::{Position, Sequence};
 
 impl Primary {
     pub(super) fn on_ack(
@@ -46,6 +46,9 @@ impl Primary {
         if let Some(through) = self.committable(core) {
             for entry in core.commit(ctx, through, effects) {
                 self.answer(&entry, effects);
+                if entry.header().sequence > Sequence(0) {
+                    effects.push(Effect::Settled(entry));
+                }
             }
         }
         self.complete_closes(core, effects);
@@ -112,7 +115,7 @@ impl Primary {
     }
 
     /// Whether the epoch's own entry is committed: from then on it may close and propose joiners.
-    pub(super) fn is_open(&self, core: &Core) -> bool {
+    pub(crate) fn is_open(&self, core: &Core) -> bool {
         let committed = core.log.committed().position;
         self.opened_at.is_some_and(|at| at <= committed)
     }

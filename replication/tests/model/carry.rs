@@ -140,6 +140,7 @@ impl World {
                     self.oracle.close(close)?;
                 }
             }
+            Effect::Settled(_) => {}
             Effect::Stop(broken) => return Err(format!("stopped: {broken}")),
         }
         Ok(())

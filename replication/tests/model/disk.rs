@@ -60,6 +60,7 @@ impl Disk {
             | Effect::ReadLog { .. }
             | Effect::StartSnapshot { .. }
             | Effect::Closed { .. }
+            | Effect::Settled(_)
             | Effect::Stop(_) => {}
         }
     }

@@ -404,5 +404,6 @@ pub fn round(number: u64, position: u64, hlc: Hlc) -> Round {
         position: Position(position),
         hlc,
         heads: vec![(PLACEMENT, Incarnation(1), Sequence(9))],
+        ages: Vec::new(),
     }
 }

@@ -9,14 +9,14 @@ use crate::{
 use bytes::Bytes;
 use proto::{
     entry::{EntryHeader, EntryKind, EntryView},
-    id::{Position, ShardId},
+    id::{Position, Sequence, ShardId},
 };
 use std::{collections::BTreeSet, io, sync::Arc};
 
 /// A committed entry as far as a shard's state needs it.
 struct Noted {
     header: EntryHeader,
-    /// The extras of a *start*.
+    /// The extras of a *start*, of this region or another.
     start: Option<Bytes>,
 }
 
@@ -79,7 +79,12 @@ fn settled_of(
             continue;
         };
         let mut start = None;
-        if header.kind == EntryKind::Start {
+        let begins = match header.kind {
+            EntryKind::Start => true,
+            EntryKind::Remote => header.sequence == Sequence(1),
+            _ => false,
+        };
+        if begins {
             start = start_in(body, &entry)?;
             if start.is_none() {
                 work.quarantine();

@@ -8,6 +8,7 @@ use super::{
     board::Board,
     holds::Holds,
     input::{Input, PartWrite},
+    links::{LinkParts, Links},
     outbox::Outbox,
     pace::{DiskWork, Pace},
     pieces::Pieces,
@@ -115,6 +116,7 @@ pub struct Driver {
     pub(super) written: Option<Batch>,
     is_working: bool,
     ticks: u64,
+    pub(super) links: Links,
     pub(super) broken: Option<String>,
 }
 
@@ -142,6 +144,8 @@ pub struct Parts {
     pub now: Now,
     /// Where readers see how the shards stand.
     pub board: Board,
+    /// What streams to and from other regions are made of.
+    pub links: LinkParts,
     /// When what is written is synced.
     pub pace: Pace,
     /// The rule that a test took out.
@@ -164,6 +168,7 @@ impl Driver {
             snapshots,
             now,
             board,
+            links,
             pace,
             planted,
         } = parts;
@@ -200,6 +205,7 @@ impl Driver {
             written: None,
             is_working: false,
             ticks: 0,
+            links: Links::new(links, place.region, place.node, place.boot),
             broken: None,
         };
         driver.learn(catalog);
@@ -263,6 +269,7 @@ impl Driver {
                 self.broken = Some(format!("the disk failed: {fault}"));
             }
             Input::NearlyFull(nodes) => self.room.nearly_full = nodes,
+            Input::Link(input) => self.link(input),
             Input::Snapshot(input) => self.snapshot(input),
             Input::Tick => self.tick(),
             Input::Report(asker) => {
@@ -332,6 +339,7 @@ impl Driver {
 
     fn tick(&mut self) {
         self.raise_bound_early();
+        self.tick_links();
         self.tell(Replica::minds_time, &Event::Tick);
         self.publish();
         self.ticks += 1;
@@ -354,6 +362,7 @@ impl Driver {
             }
         }
         self.catalog = catalog;
+        self.relearn_streams();
     }
 
     /// Steps one core, and carries out what it asks for and all that follows from that.
@@ -388,6 +397,7 @@ impl Driver {
             budget: &mut self.budget,
         };
         replica.step(&mut context, event, &mut effects);
+        self.note_role(shard);
         // Before anything that other events led to: a core's effects are one step.
         for effect in effects.into_iter().rev() {
             self.work.push_front((shard, Work::Effect(effect)));

@@ -2,10 +2,11 @@
 
 use super::{
     driver::{Driver, Proposed, replication_now},
+    merging::hash_of,
     snapshots::{Arrival, SnapshotOrder},
 };
 use crate::server::hlc_bound::{LOW, ROOM};
-use proto::{entry::EntryView, hlc::Hlc, id::ShardId, key::Key, schema::Schemas};
+use proto::{entry::EntryView, hlc::Hlc, id::ShardId, schema::Schemas};
 use raft::registry::Catalog;
 use replication::{
     Effect, Entry, Event, Member, Message, Read, Replica, Ticket, closes::Close, message::Body,
@@ -72,8 +73,13 @@ impl Driver {
                 self.snapshots.order(SnapshotOrder { arrival, to, boot });
                 Ok(())
             }
-            Effect::Closed { round, .. } => {
+            Effect::Closed { round, sent_at } => {
                 round.closes().for_each(|close| tell(shard, close));
+                self.closed(shard, &round, sent_at);
+                Ok(())
+            }
+            Effect::Settled(entry) => {
+                self.settled(shard, entry);
                 Ok(())
             }
             Effect::Stop(broken) => Err(broken.to_string()),
@@ -185,13 +191,8 @@ fn hashes_of(entry: &Entry, catalog: &Catalog) -> Result<Vec<u64>, String> {
         .records()
         .filter(|(_, record)| record.kind().is_indexed());
     let hash = |(_, record): (usize, proto::record::RecordView<'_>)| {
-        let known = catalog.view(record.view());
-        let known =
-            known.ok_or_else(|| format!("view {} is not in the registry", record.view()))?;
-        let key = Key::from_canonical(record.key());
-        Ok(key
-            .hash(known.view.project, known.view.entity)
-            .with_view(record.view()))
+        hash_of(&record, catalog)
+            .ok_or_else(|| format!("view {} is not in the registry", record.view()))
     };
     indexed.map(hash).collect()
 }

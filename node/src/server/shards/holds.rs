@@ -3,7 +3,7 @@
 //!
 //! The store drops holds past a limit of bytes; such a peer gets another snapshot.
 
-use proto::id::{Position, ShardId};
+use proto::id::{PlacementId, Position, ShardId};
 use replication::{Member, Micros};
 use std::collections::BTreeMap;
 use store::{HolderId, Store};
@@ -16,6 +16,8 @@ const HELD_FOR: Micros = Micros(60_000_000);
 pub(super) struct Holds {
     next: u64,
     held: BTreeMap<(ShardId, Member), Hold>,
+    /// Own streams on their way to other regions.
+    shipped: BTreeMap<(ShardId, PlacementId), HolderId>,
 }
 
 struct Hold {
@@ -56,6 +58,28 @@ impl Holds {
     pub(super) fn snapshot_ended(&mut self, shard: ShardId, peer: Member, now: Micros) {
         if let Some(hold) = self.held.get_mut(&(shard, peer)) {
             hold.until = Some(now.plus(HELD_FOR));
+        }
+    }
+
+    /// An own stream is shipped to other regions from `from` on.
+    pub(super) fn ships(
+        &mut self,
+        store: &Store,
+        (shard, placement): (ShardId, PlacementId),
+        from: Position,
+    ) {
+        let next = &mut self.next;
+        let id = self.shipped.entry((shard, placement)).or_insert_with(|| {
+            *next += 1;
+            HolderId(*next)
+        });
+        store.hold(*id, shard, from);
+    }
+
+    /// This node ships it no more.
+    pub(super) fn ends_shipping(&mut self, store: &Store, shard: ShardId, placement: PlacementId) {
+        if let Some(id) = self.shipped.remove(&(shard, placement)) {
+            store.unhold(id);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What comes to a node's shards, from gateways, peers, the metadata and the disk.
 
-use super::snapshots::SnapshotInput;
+use super::{links::LinkInput, snapshots::SnapshotInput};
 use gateway::write::writer::{WriteBatch, WritePart};
 use proto::{
     hlc::Hlc,
@@ -38,6 +38,8 @@ pub enum Input {
     Synced(Result<store::segment::Synced, String>),
     /// The nodes that said of their disks that these are nearly full.
     NearlyFull(BTreeSet<NodeId>),
+    /// From what carries streams between regions.
+    Link(LinkInput),
     /// About a snapshot, from who sends or takes it.
     Snapshot(SnapshotInput),
     /// Time passed.

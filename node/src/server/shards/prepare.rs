@@ -7,8 +7,7 @@
 use gateway::write::writer::{Change, WriteRow};
 use proto::{
     hlc::Hlc,
-    id::RegionId,
-    key::Key,
+    id::{RegionId, ViewId},
     limits::ENTRY_BYTES,
     merge::merge,
     reason::{Reason, Refusal},
@@ -38,14 +37,35 @@ pub enum Known {
     Other,
 }
 
+/// A row of a view, as a store finds it.
+#[derive(Debug, Clone, Copy)]
+pub struct RowKey<'a> {
+    /// Its view.
+    pub view: ViewId,
+    /// Under which the index has it.
+    pub hash: u64,
+    /// Its canonical bytes.
+    pub key: &'a [u8],
+}
+
+impl<'a> RowKey<'a> {
+    fn of(row: &'a WriteRow) -> Self {
+        Self {
+            view: row.view,
+            hash: row.hash.with_view(row.view),
+            key: row.key.as_bytes(),
+        }
+    }
+}
+
 /// The rows that stand, appended ones included.
 pub trait StandingRows {
     /// What is known of a row without reading it.
-    fn known(&self, row: &WriteRow) -> Known;
+    fn known(&self, row: RowKey<'_>) -> Known;
 
     /// Reads its newest appended image; none where it is absent. A row that cannot be read is never
     /// taken for absent.
-    fn read(&self, row: &WriteRow) -> Result<Option<Vec<u8>>, Refusal>;
+    fn read(&self, row: RowKey<'_>) -> Result<Option<Vec<u8>>, Refusal>;
 }
 
 /// The terms under which rows are admitted.
@@ -268,8 +288,8 @@ fn records(
     standing: &impl StandingRows,
 ) -> Result<Records, Refusal> {
     let schema = view.newest();
-    let layout = |image: &Row, kind| encoded(image, kind, &row.key, schema);
-    let Some(old) = standing_row(row, view, &sent, standing)? else {
+    let layout = |image: &Row, kind| encoded(image, kind, row.key.as_bytes(), schema);
+    let Some(old) = standing_row(RowKey::of(row), view, &sent, standing)? else {
         return Ok((smallvec![layout(&sent, RecordKind::OwnDelta)?], true));
     };
     let mut merged = merge(old.clone(), sent.clone(), schema);
@@ -289,19 +309,19 @@ fn records(
     ))
 }
 
-fn encoded(
+pub(super) fn encoded(
     image: &Row,
     kind: RecordKind,
-    key: &Key,
+    key: &[u8],
     schema: &RowSchema,
 ) -> Result<Encoded, Refusal> {
-    encode(image, kind, key.as_bytes(), schema)
+    encode(image, kind, key, schema)
         .map_err(|error| Refusal::new(Reason::TooLarge, error.to_string()))
 }
 
 /// The row that stands, unless the sent one replaces it whole without a look.
-fn standing_row(
-    row: &WriteRow,
+pub(super) fn standing_row(
+    row: RowKey<'_>,
     view: &CatalogView,
     sent: &Row,
     standing: &impl StandingRows,

@@ -1,7 +1,6 @@
 //! The rows that a write must be merged with: the newest appended ones, else the committed ones.
 
-use super::prepare::{Known, StandingRows};
-use gateway::write::writer::WriteRow;
+use super::prepare::{Known, RowKey, StandingRows};
 use proto::{
     id::ShardId,
     reason::{Reason, Refusal},
@@ -20,32 +19,28 @@ pub struct Standing<'a> {
 }
 
 impl StandingRows for Standing<'_> {
-    fn known(&self, row: &WriteRow) -> Known {
-        let hash = row.hash.with_view(row.view);
-        if let Some(pending) =
-            self.writer
-                .newest_pending(self.shard, row.view, hash, row.key.as_bytes())
-        {
+    fn known(&self, row: RowKey<'_>) -> Known {
+        let RowKey { view, hash, key } = row;
+        if let Some(pending) = self.writer.newest_pending(self.shard, view, hash, key) {
             return match RecordView::parse(&pending) {
                 Ok(record) if record.is_full() => Known::Full(record.version().event_time),
                 Ok(_) | Err(_) => Known::Other,
             };
         }
-        match self.store.known(self.shard, row.view, hash) {
+        match self.store.known(self.shard, view, hash) {
             store::Known::Absent => Known::Absent,
             store::Known::Full(event_time) => Known::Full(event_time),
             store::Known::Unknown => Known::Other,
         }
     }
 
-    fn read(&self, row: &WriteRow) -> Result<Option<Vec<u8>>, Refusal> {
-        let hash = row.hash.with_view(row.view);
-        let key = row.key.as_bytes();
-        if let Some(pending) = self.writer.newest_pending(self.shard, row.view, hash, key) {
+    fn read(&self, row: RowKey<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+        let RowKey { view, hash, key } = row;
+        if let Some(pending) = self.writer.newest_pending(self.shard, view, hash, key) {
             return Ok(Some(pending.to_vec()));
         }
         let plans = [Plan {
-            view: row.view,
+            view,
             copy: Copy::Record,
         }];
         let requests = [ReadRequest {

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 mod lineages;
+mod links;
+mod logs;
 mod node;
 mod pieces;
 mod region;

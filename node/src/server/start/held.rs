@@ -1,6 +1,6 @@
 //! The node's shards, put to work on what the store holds of them.
 
-use super::{StartError, files::Files, peering::Peering};
+use super::{StartError, files::Files, links, peering::Peering};
 use crate::{
     components::Components,
     peer::{Me, Mesh},
@@ -81,6 +81,7 @@ pub(super) fn hold_shards(
         snapshots: orders,
         now: components.clock.now(),
         board: board.clone(),
+        links: links::parts(components, (&me, groups.region), global, &inputs),
         pace: Pace::of(&settings.store),
         planted: components.planted,
     });

@@ -2,7 +2,7 @@
 
 use super::{follows, reached};
 use crate::{entry::Entry, settings::LINK_WINDOW_BYTES};
-use proto::token::Reached;
+use proto::{id::Position, token::Reached};
 use std::collections::VecDeque;
 
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Window {
     /// How many of them were sent in this session.
     sent: usize,
     sent_bytes: usize,
+    /// Where the log has the last entry that came.
+    last_position: Option<Position>,
 }
 
 impl Window {
@@ -24,11 +26,16 @@ impl Window {
             bytes: 0,
             sent: 0,
             sent_bytes: 0,
+            last_position: None,
         }
     }
 
     pub(super) const fn delivered(&self) -> Reached {
         self.delivered
+    }
+
+    pub(super) const fn last_position(&self) -> Option<Position> {
+        self.last_position
     }
 
     pub(super) const fn bytes(&self) -> usize {
@@ -59,6 +66,7 @@ impl Window {
             self.last()
         );
         self.bytes += entry.bytes().len();
+        self.last_position = Some(entry.header().position);
         self.entries.push_back(entry);
     }
 
@@ -67,6 +75,7 @@ impl Window {
         self.entries.clear();
         (self.sent, self.sent_bytes) = (0, 0);
         self.bytes = skip.bytes().len();
+        self.last_position = Some(skip.header().position);
         self.entries.push_back(skip);
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use proto::{
     id::{FeatureId, SchemaVersion, ViewId},
+    key::Key,
     record::{seal, stamp},
 };
 use raft::registry::{Registry, RegistryCommand, Request, parse_yaml, region};
@@ -21,11 +22,16 @@ views:
   - { name: counts, entity: customer, features: [{ name: n, type: int64, combine: sum }] }
 ";
 
-/// A registry with three views of one entity.
+/// A registry with three views of one entity, in one region.
 pub fn catalog() -> Catalog {
+    catalog_of(&["eu"])
+}
+
+/// The same in several regions.
+pub fn catalog_of(regions: &[&str]) -> Catalog {
     let mut registry = Registry::default();
-    let region = region::RegionSettings {
-        name: "eu".parse().unwrap(),
+    let region = |name: &&str| region::RegionSettings {
+        name: name.parse().unwrap(),
         copies: 1,
         min_in_sync: 1,
         durability: region::Durability::Fsync,
@@ -48,7 +54,7 @@ pub fn catalog() -> Catalog {
     for request in [
         Request::Found {
             founding,
-            regions: vec![region],
+            regions: regions.iter().map(region).collect(),
             security: None,
         },
         Request::Apply {
@@ -72,7 +78,7 @@ pub fn catalog() -> Catalog {
 struct Stands(BTreeMap<u32, Vec<u8>>);
 
 impl StandingRows for Stands {
-    fn known(&self, row: &WriteRow) -> Known {
+    fn known(&self, row: RowKey<'_>) -> Known {
         let Some(bytes) = self.0.get(&row.view.0) else {
             return Known::Absent;
         };
@@ -84,7 +90,7 @@ impl StandingRows for Stands {
         }
     }
 
-    fn read(&self, row: &WriteRow) -> Result<Option<Vec<u8>>, Refusal> {
+    fn read(&self, row: RowKey<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         Ok(self.0.get(&row.view.0).cloned())
     }
 }
@@ -92,11 +98,11 @@ impl StandingRows for Stands {
 struct Unreadable;
 
 impl StandingRows for Unreadable {
-    fn known(&self, _: &WriteRow) -> Known {
+    fn known(&self, _: RowKey<'_>) -> Known {
         Known::Other
     }
 
-    fn read(&self, _: &WriteRow) -> Result<Option<Vec<u8>>, Refusal> {
+    fn read(&self, _: RowKey<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         Err(Refusal::new(Reason::Damaged, "rot"))
     }
 }

@@ -1,16 +1,21 @@
 //! One node of the test world: its disk, and what runs on it.
 
-use super::{region::Region, wire::Wire};
+use super::{
+    logs::{MemoryLogs, Topics},
+    region::Region,
+    wire::Wire,
+};
 use crate::{
     components::{Clock, Network, Now},
     peer::{self, Me, Membership, Mesh},
+    region_log::RegionLogs,
     server::{
         hlc_bound::HlcBound,
         methods::Call,
         peers::{Groups, Peers},
         repair::{Repairs, TakenRepairs},
         shards::{
-            Board, Driver, Input, Outbox, Pace, Parts, Place, of_store,
+            Board, Driver, Input, LinkParts, Outbox, Pace, Parts, Place, of_store,
             prepare::tests::{catalog, row, set},
             run,
         },
@@ -23,7 +28,7 @@ use proto::{
     hlc::Clock as HlcClock,
     id::{BootId, ClusterId, NodeId, RegionId, ShardId, StoreId},
 };
-use raft::group::Blocking;
+use raft::{group::Blocking, registry::Catalog};
 use replication::{Member, planted::Planted};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use store::{
@@ -91,20 +96,45 @@ pub struct Node {
     settings: Settings,
     wire: Wire,
     clock: TestClock,
+    home: Home,
+}
+
+/// Where a node is.
+#[derive(Clone)]
+pub struct Home {
+    pub region: RegionId,
+    pub catalog: Arc<Catalog>,
+    /// The logs of all regions, where there are several.
+    pub topics: Option<Topics>,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self {
+            region: RegionId(1),
+            catalog: Arc::new(catalog()),
+            topics: None,
+        }
+    }
 }
 
 impl Node {
     pub fn new(id: u64, segment_bytes: u64, wire: &Wire, clock: &TestClock) -> Self {
+        Self::at(id, segment_bytes, (wire, clock), &Home::default())
+    }
+
+    pub fn at(id: u64, segment_bytes: u64, (wire, clock): (&Wire, &TestClock), home: &Home) -> Self {
         Self {
             id: NodeId(id),
             disk: FaultDisk::new(id),
             store_id: StoreId(id * 10),
-            boot: BootId(id * 100),
+            boot: BootId(id * 100 + u64::from(home.region.0) * 10_000),
             alive: None,
             gives_copies: true,
             settings: settings(segment_bytes),
             wire: wire.of(&address(NodeId(id)).to_string()),
             clock: clock.clone(),
+            home: home.clone(),
         }
     }
 
@@ -153,7 +183,8 @@ impl Node {
         let sending = snapshots::start(Arc::clone(&mesh), &peers, inputs.clone(), ordered, place);
         let repairs = self.repairs(region, &store, (&mesh, &peers));
         let board = Board::default();
-        let region_id = RegionId(1);
+        let region_id = self.home.region;
+        let links = self.links(&inputs);
         let driver = Driver::new(Parts {
             place: Place {
                 region: region_id,
@@ -165,7 +196,8 @@ impl Node {
             clock: hlc,
             bound,
             recovered: of_store(&store, recovered.shards, region_id).unwrap(),
-            catalog: Arc::new(catalog()),
+            catalog: Arc::clone(&self.home.catalog),
+            links,
             outbox: Outbox::new(mesh),
             proposals,
             snapshots: orders,
@@ -190,6 +222,20 @@ impl Node {
             board,
             _tasks: tasks,
         });
+    }
+
+    fn links(&self, inputs: &mpsc::Sender<Input>) -> LinkParts {
+        let logs = self.home.topics.clone().map(|topics| {
+            let logs = MemoryLogs {
+                own: self.home.region,
+                topics,
+                inputs: inputs.clone(),
+                clock: Arc::new(self.clock.clone()),
+            };
+            Arc::new(logs) as Arc<dyn RegionLogs>
+        });
+        let cluster = ClusterId(1);
+        LinkParts { cluster, logs }
     }
 
     fn repairs(

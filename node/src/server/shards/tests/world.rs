@@ -1,7 +1,8 @@
 //! Three nodes and a client.
 
 use super::{
-    node::{NOW_MILLIS, Node, SHARD, TestClock},
+    logs::Topics,
+    node::{Home, NOW_MILLIS, Node, SHARD, TestClock},
     region::Region,
     wire::Wire,
 };
@@ -9,7 +10,7 @@ use crate::{
     components::Clock,
     server::shards::{
         Input, PartAnswer, PartWrite,
-        prepare::tests::{catalog, row, set},
+        prepare::tests::{row, set},
     },
 };
 use bytes::Bytes;
@@ -21,11 +22,14 @@ use proto::{
     entry::EntryView,
     hlc::Hlc,
     id::{NodeId, PlacementId, Position, ProjectId, RegionId, Revision},
+    record::RecordView,
     request::{RequestId, RequestPart},
+    row::Row,
+    schema::Schemas,
 };
 use raft::registry::Catalog;
 use replication::{Primary, RoleName, requests::Written};
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
@@ -36,6 +40,7 @@ pub struct World {
     pub region: Region,
     pub clock: TestClock,
     catalog: Arc<Catalog>,
+    origin: RegionId,
     requests: u64,
     writes: i64,
 }
@@ -48,9 +53,28 @@ impl World {
 
     /// The same, with log segments of so many bytes.
     pub async fn with_segments(copies: usize, bytes: u64) -> Self {
-        let (wire, clock) = (Wire::new(), TestClock::new());
+        let around = (Wire::new(), TestClock::new());
+        Self::at(copies, bytes, around, Home::default()).await
+    }
+
+    /// One region of several: two copies, on segments of its own wire.
+    pub async fn of_region(
+        region: RegionId,
+        around: (Wire, TestClock),
+        (catalog, topics): (Arc<Catalog>, &Topics),
+    ) -> Self {
+        let topics = Some(topics.clone());
+        let home = Home {
+            region,
+            catalog,
+            topics,
+        };
+        Self::at(2, 64 << 10, around, home).await
+    }
+
+    async fn at(copies: usize, bytes: u64, (wire, clock): (Wire, TestClock), home: Home) -> Self {
         let mut nodes: Vec<Node> = (1..=3)
-            .map(|id| Node::new(id, bytes, &wire, &clock))
+            .map(|id| Node::at(id, bytes, (&wire, &clock), &home))
             .collect();
         let in_sync: Vec<_> = nodes[..copies].iter().map(Node::member).collect();
         let boot = proto::id::BootId(nodes[0].boot.0 + 1);
@@ -62,7 +86,8 @@ impl World {
             nodes,
             region,
             clock,
-            catalog: Arc::new(catalog()),
+            catalog: home.catalog,
+            origin: home.region,
             requests: 0,
             writes: 0,
         }
@@ -112,10 +137,13 @@ impl World {
         Arc::new(WriteBatch {
             project: ProjectId(1),
             revision: Revision(1),
-            id: RequestId::make(self.clock.now().wall_millis(), u128::from(self.requests)),
+            id: RequestId::make(
+                self.clock.now().wall_millis(),
+                u128::from(self.requests) << 16 | u128::from(self.origin.0),
+            ),
             ack: Ack::Region,
             token: Bytes::new(),
-            slot: RegionId(1),
+            slot: self.origin,
             deadline: Deadline(u64::MAX),
             parts: vec![part],
         })
@@ -221,6 +249,23 @@ impl World {
                 .in_sync
                 .iter()
                 .all(|member| of(member.node) == first)
+    }
+
+    /// What each replica in sync has, as it is read: without where it lies.
+    pub fn rows(&self) -> Vec<BTreeMap<u64, Row>> {
+        let members = self.region.configuration().in_sync.into_iter();
+        let nodes = members.map(|member| &self.nodes[(member.node.0 - 1) as usize]);
+        let nodes = nodes.filter(|node| node.alive.is_some());
+        let read = |bytes: &[u8]| {
+            let record = RecordView::parse(bytes).unwrap();
+            let schema = self.catalog.schema(record.view(), record.schema_version());
+            record.to_row(schema.unwrap()).unwrap()
+        };
+        let rows = |node: &Node| {
+            let rows = node.rows().into_iter();
+            rows.map(|(hash, bytes)| (hash, read(&bytes))).collect()
+        };
+        nodes.map(rows).collect()
     }
 
     pub fn role(&self, at: usize) -> Option<RoleName> {

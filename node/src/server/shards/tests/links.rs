@@ -1,0 +1,117 @@
+//! Two regions of real drivers, whose streams go through logs in memory.
+
+use super::{logs::Topics, node::TestClock, wire::Wire, world::World};
+use crate::server::shards::prepare::tests::{catalog_of, set};
+use gateway::write::writer::Change;
+use proto::{
+    id::RegionId,
+    link::{Record, decode},
+    row::Row,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+const EU: RegionId = RegionId(1);
+const US: RegionId = RegionId(2);
+
+struct Regions {
+    eu: World,
+    us: World,
+    topics: Topics,
+}
+
+impl Regions {
+    async fn new() -> Self {
+        let (topics, clock) = (Topics::default(), TestClock::new());
+        let catalog = Arc::new(catalog_of(&["eu", "us"]));
+        let region = async |region| {
+            let catalog = Arc::clone(&catalog);
+            World::of_region(region, (Wire::new(), clock.clone()), (catalog, &topics)).await
+        };
+        Self {
+            eu: region(EU).await,
+            us: region(US).await,
+            topics,
+        }
+    }
+
+    /// Waits until all four replicas have the same rows.
+    async fn settle(&self) -> BTreeMap<u64, Row> {
+        let mut seen = Vec::new();
+        for _ in 0..600 {
+            sleep(Duration::from_millis(100)).await;
+            seen = [&self.eu, &self.us].iter().flat_map(|world| world.rows()).collect();
+            if seen.len() == 4 && seen.windows(2).all(|two| two[0] == two[1]) {
+                return seen.swap_remove(0);
+            }
+        }
+        let counts: Vec<usize> = seen.iter().map(BTreeMap::len).collect();
+        panic!("the regions differ: {counts:?} rows");
+    }
+
+    /// Nothing but what a region itself wrote is in its log (I13).
+    fn check_logs(&self) {
+        for region in [EU, US] {
+            for record in self.topics.written(region) {
+                let origin = match decode(&record).unwrap() {
+                    Record::Entry(entry) => entry.stream().origin,
+                    Record::Heartbeat(heartbeat) => heartbeat.origin,
+                };
+                assert_eq!(origin, region);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_in_two_regions_comes_to_the_same_in_both() {
+    let mut regions = Regions::new().await;
+    regions.eu.write_all(300).await;
+    regions.us.write_all(500).await;
+    let partial: &dyn Fn(i64) -> Change = &|number| set(&[(2, -number)]);
+    let batch = regions.eu.request(250..320, partial);
+    regions.eu.send(&batch).await;
+    let gone = regions.us.request(10..20, &|_| Change::Delete);
+    regions.us.send(&gone).await;
+    let rows = regions.settle().await;
+    assert_eq!(rows.len(), 500);
+    let deleted = rows.values().filter(|row| !row.has_cells()).count();
+    assert_eq!(deleted, 10);
+    regions.check_logs();
+}
+
+#[tokio::test(start_paused = true)]
+async fn primaries_that_change_and_sessions_that_break_lose_and_double_nothing() {
+    let mut regions = Regions::new().await;
+    for round in 0..6 {
+        regions.eu.write_all(200).await;
+        regions.topics.break_writers(EU);
+        regions.us.write_all(150).await;
+        regions.eu.promote(round % 2).await;
+        regions.topics.set_down(US, round % 3 == 0);
+        regions.us.promote((round + 1) % 2).await;
+    }
+    regions.topics.set_down(US, false);
+    let rows = regions.settle().await;
+    assert_eq!(rows.len(), 200);
+    regions.check_logs();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_lost_power_goes_on_where_its_disks_say() {
+    let mut regions = Regions::new().await;
+    regions.eu.write_all(200).await;
+    regions.us.write_all(100).await;
+    for at in 0..2 {
+        regions.us.nodes[at].crash();
+    }
+    regions.eu.write_all(300).await;
+    for at in 0..2 {
+        regions.us.start(at).await;
+    }
+    regions.us.promote(1).await;
+    regions.us.write_all(50).await;
+    let rows = regions.settle().await;
+    assert_eq!(rows.len(), 300);
+    regions.check_logs();
+}
