@@ -18,6 +18,7 @@ impl Driver {
             role: replica.role(),
             is_readable: replica.is_readable(),
             complete_at: replica.age(now).map(|age| now.since(age)),
+            origins: Vec::new(),
         };
         self.board.write(
             self.replicas
@@ -35,6 +36,8 @@ impl Driver {
             end: replica.log_end(),
             committed: replica.committed(),
             is_damaged: replica.is_damaged(),
+            links: Vec::new(),
+            outboxes: Vec::new(),
         };
         let now = self.now.monotonic_micros();
         let busy = self
