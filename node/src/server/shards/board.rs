@@ -1,7 +1,7 @@
 //! How the shards stand, for readers on other threads: replaced as a whole with each tick.
 
 use parking_lot::RwLock;
-use proto::id::ShardId;
+use proto::id::{RegionId, ShardId};
 use replication::{Micros, RoleName};
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How one shard stands on this node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// What this replica is to it.
     pub role: RoleName,
@@ -20,6 +20,9 @@ pub struct Standing {
     pub is_readable: bool,
     /// Everything acknowledged before this instant of this node's monotonic clock is applied.
     pub complete_at: Option<Micros>,
+    /// For each other region that may write what the shard holds: everything acknowledged there before
+    /// this instant of this node's monotonic clock is applied here; `None` is unknown.
+    pub origins: Vec<(RegionId, Option<Micros>)>,
 }
 
 /// See the module. Clones are one board.

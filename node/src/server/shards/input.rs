@@ -4,12 +4,13 @@ use super::{links::LinkInput, snapshots::SnapshotInput};
 use gateway::write::writer::{WriteBatch, WritePart};
 use proto::{
     hlc::Hlc,
-    id::{NodeId, ShardId},
+    id::{NodeId, PlacementId, RegionId, ShardId},
     reason::Refusal,
     request::RequestPart,
+    token::Reached,
 };
 use raft::registry::Catalog;
-use replication::{Configuration, Fence, Message, requests::Written};
+use replication::{Configuration, Fence, Message, Micros, link::LinkState, requests::Written};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
@@ -125,4 +126,38 @@ pub struct ShardReport {
     pub committed: replication::Mark,
     /// Whether the disk has lost something of it that was durable.
     pub is_damaged: bool,
+    /// Its streams from other regions; none where this replica is not the shard's primary.
+    pub links: Vec<LinkReport>,
+    /// Its own streams on their way to other regions; none where this replica is not the shard's
+    /// primary.
+    pub outboxes: Vec<OutboxReport>,
+}
+
+/// How one stream of another region stands at the primary that receives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The region that the stream comes from.
+    pub origin: RegionId,
+    /// The stream's placement.
+    pub placement: PlacementId,
+    /// What the link is at.
+    pub state: LinkState,
+    /// Everything acknowledged there before this instant of this node's monotonic clock is applied here;
+    /// `None` is unknown.
+    pub complete_at: Option<Micros>,
+    /// The last entry of it that is committed here.
+    pub reached: Reached,
+}
+
+/// How one own stream stands at the primary that sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxReport {
+    /// The stream's placement.
+    pub placement: PlacementId,
+    /// The last entry of it that is to be sent.
+    pub end: Reached,
+    /// The last entry that the transport has for good.
+    pub delivered: Reached,
+    /// Bytes of the entries between the two.
+    pub backlog_bytes: usize,
 }

@@ -14,15 +14,16 @@ impl Driver {
     /// Tells readers how the shards stand.
     pub(super) fn publish(&self) {
         let now = Micros(self.now.monotonic_micros());
-        let standing = |replica: &Replica| Standing {
+        let standing = |shard: ShardId, replica: &Replica| Standing {
             role: replica.role(),
             is_readable: replica.is_readable(),
             complete_at: replica.age(now).map(|age| now.since(age)),
+            origins: self.origins(shard),
         };
         self.board.write(
             self.replicas
                 .iter()
-                .map(|(shard, replica)| (*shard, standing(replica)))
+                .map(|(shard, replica)| (*shard, standing(*shard, replica)))
                 .collect(),
         );
     }
@@ -35,6 +36,8 @@ impl Driver {
             end: replica.log_end(),
             committed: replica.committed(),
             is_damaged: replica.is_damaged(),
+            links: self.link_reports(*shard),
+            outboxes: self.outbox_reports(*shard),
         };
         let now = self.now.monotonic_micros();
         let busy = self

@@ -2,7 +2,10 @@
 //! there are closed through, what it has of others', and what time others said it was.
 
 use super::{Driver, sending::BEAT};
-use crate::region_log::{Partition, WriteError};
+use crate::{
+    region_log::{Partition, WriteError},
+    server::shards::{LinkReport, OutboxReport},
+};
 use proto::{
     id::{PlacementId, RegionId, ShardId, Stream},
     hlc::Hlc,
@@ -89,6 +92,33 @@ impl Driver {
             let known = origins.into_iter();
             replica.know_origins(known.filter_map(|(origin, at)| Some((origin, at?))).collect());
         }
+    }
+
+    /// How the streams of other regions stand at a shard that this node leads.
+    pub(in crate::server::shards) fn link_reports(&self, shard: ShardId) -> Vec<LinkReport> {
+        let links = self.links.shards.get(&shard).into_iter();
+        let all = links.flat_map(|links| &links.receiving);
+        all.map(|((origin, placement), receiving)| LinkReport {
+            origin: *origin,
+            placement: *placement,
+            state: receiving.link.state(),
+            complete_at: receiving.complete_at(self.now),
+            reached: receiving.link.committed(),
+        })
+        .collect()
+    }
+
+    /// How its own streams stand on their way to a log that others read.
+    pub(in crate::server::shards) fn outbox_reports(&self, shard: ShardId) -> Vec<OutboxReport> {
+        let links = self.links.shards.get(&shard).into_iter();
+        let all = links.flat_map(|links| &links.sending);
+        all.map(|(placement, sending)| OutboxReport {
+            placement: *placement,
+            end: sending.outbox.end(),
+            delivered: sending.outbox.delivered(),
+            backlog_bytes: sending.outbox.backlog(),
+        })
+        .collect()
     }
 
     /// Of each other region that may write what a shard holds: everything acknowledged there before this

@@ -80,6 +80,58 @@ async fn what_is_written_in_two_regions_comes_to_the_same_in_both() {
     regions.check_logs();
 }
 
+/// Both regions' clocks are one, so that an age can be compared with the truth.
+#[tokio::test(start_paused = true)]
+async fn ages_are_small_while_streams_flow_and_grow_while_they_do_not() {
+    let mut regions = Regions::new().await;
+    regions.us.write_all(100).await;
+    regions.settle().await;
+    sleep(Duration::from_secs(2)).await;
+    let ages = |regions: &Regions| {
+        let now = regions.eu.now();
+        let of = |at: usize| {
+            let complete_at = regions.eu.nodes[at].complete_at(US)?;
+            Some(now - complete_at.0)
+        };
+        [of(0), of(1)]
+    };
+    for age in ages(&regions) {
+        let age = age.expect("primary and backup know it");
+        assert!((1..2_000_000).contains(&age), "{age} µs");
+    }
+    regions.topics.set_down(US, true);
+    let stopped = regions.eu.now();
+    sleep(Duration::from_secs(5)).await;
+    regions.us.write_all(10).await;
+    for age in ages(&regions) {
+        let age = age.expect("what was known stays known");
+        assert!(age >= 5_000_000, "{age} µs, and nothing came for 5 s");
+    }
+    regions.topics.set_down(US, false);
+    regions.settle().await;
+    sleep(Duration::from_secs(2)).await;
+    for at in [0, 1] {
+        let complete_at = regions.eu.nodes[at].complete_at(US).unwrap();
+        assert!(complete_at.0 > stopped);
+    }
+}
+
+/// What was not read in time is gone from the log: it is said, and the other way goes on.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lost_what_lacks_is_shown() {
+    let mut regions = Regions::new().await;
+    regions.us.write_all(100).await;
+    regions.settle().await;
+    regions.topics.set_down(US, true);
+    regions.us.write_all(50).await;
+    sleep(Duration::from_secs(1)).await;
+    regions.topics.set_down(US, false);
+    regions.topics.forget(US);
+    regions.us.write_all(20).await;
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(regions.eu.nodes[0].complete_at(US), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn primaries_that_change_and_sessions_that_break_lose_and_double_nothing() {
     let mut regions = Regions::new().await;

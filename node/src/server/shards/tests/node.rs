@@ -29,7 +29,7 @@ use proto::{
     id::{BootId, ClusterId, NodeId, RegionId, ShardId, StoreId},
 };
 use raft::{group::Blocking, registry::Catalog};
-use replication::{Member, planted::Planted};
+use replication::{Member, Micros, planted::Planted};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use store::{
     Copy, Plan, ReadRequest, RowState, Settings, SnapshotChunk, Staging, Store,
@@ -119,10 +119,6 @@ impl Default for Home {
 }
 
 impl Node {
-    pub fn new(id: u64, segment_bytes: u64, wire: &Wire, clock: &TestClock) -> Self {
-        Self::at(id, segment_bytes, (wire, clock), &Home::default())
-    }
-
     pub fn at(id: u64, segment_bytes: u64, (wire, clock): (&Wire, &TestClock), home: &Home) -> Self {
         Self {
             id: NodeId(id),
@@ -285,6 +281,14 @@ impl Node {
             }
         }
         rows
+    }
+
+    /// What is acknowledged in another region before this time is here, as far as this node knows.
+    pub fn complete_at(&self, origin: RegionId) -> Option<Micros> {
+        let standings = self.alive().board.read();
+        let mut origins = standings.get(&SHARD)?.origins.iter();
+        let (_, complete_at) = origins.find(|(other, _)| *other == origin)?;
+        *complete_at
     }
 
     /// Whether it tells the controller that its disk lost something of the shard.

@@ -237,7 +237,7 @@ impl World {
     fn are_equal(&self) -> bool {
         let of = |node: NodeId| {
             let node = &self.nodes[(node.0 - 1) as usize];
-            let standing = node.alive.as_ref()?.board.read().get(&SHARD).copied()?;
+            let standing = node.alive.as_ref()?.board.read().get(&SHARD).cloned()?;
             standing
                 .is_readable
                 .then(|| (node.alive().store.applied(SHARD), node.rows()))
@@ -249,6 +249,11 @@ impl World {
                 .in_sync
                 .iter()
                 .all(|member| of(member.node) == first)
+    }
+
+    /// The monotonic clock of its nodes, in microseconds.
+    pub fn now(&self) -> u64 {
+        self.clock.now().monotonic_micros()
     }
 
     /// What each replica in sync has, as it is read: without where it lies.
