@@ -83,7 +83,10 @@ impl Closes {
         let known = ages.iter().filter_map(|(origin, age)| {
             let instant = passed_on(sent, *age)?;
             let before = self.origins.get(origin).copied();
-            Some((*origin, before.map_or(instant, |before| before.max(instant))))
+            Some((
+                *origin,
+                before.map_or(instant, |before| before.max(instant)),
+            ))
         });
         self.origins = known.collect();
     }

@@ -69,7 +69,11 @@ impl KafkaLogs {
 
     fn place(&self, id: RegionId, placement: PlacementId) -> Result<Place, String> {
         let (region, settings) = self.settings(id)?;
-        let cluster = self.catalogs.borrow().founding().map(|founding| founding.name.clone());
+        let cluster = self
+            .catalogs
+            .borrow()
+            .founding()
+            .map(|founding| founding.name.clone());
         let cluster = cluster.ok_or("the cluster is not known here")?;
         let own_name = (placement != EVERYWHERE).then(|| format!("p{}", placement.0));
         let name = topic_name(&cluster, region.settings.name.as_str(), own_name.as_deref());
@@ -145,7 +149,9 @@ impl RegionLogs for KafkaLogs {
                 arrived: arrivals.into_iter().map(Arrived::of).collect(),
                 load: load.add(bytes),
             };
-            inputs.blocking_send(Input::Link(LinkInput::Came(came))).is_ok()
+            inputs
+                .blocking_send(Input::Link(LinkInput::Came(came)))
+                .is_ok()
         };
         let name = format!("link-{}", origin.0);
         read_on_a_thread(name, Arc::clone(&self.clock), open, sink)

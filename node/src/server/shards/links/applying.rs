@@ -141,7 +141,10 @@ impl Driver {
     }
 
     fn check_appends(&self, shard: ShardId) -> Result<(), String> {
-        let appends = self.replicas.get(&shard).is_some_and(|replica| replica.appends());
+        let appends = self
+            .replicas
+            .get(&shard)
+            .is_some_and(|replica| replica.appends());
         if !appends {
             return Err("the shard has no open epoch here".into());
         }

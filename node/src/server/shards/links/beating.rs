@@ -7,8 +7,8 @@ use crate::{
     server::shards::{LinkReport, OutboxReport},
 };
 use proto::{
-    id::{PlacementId, RegionId, ShardId, Stream},
     hlc::Hlc,
+    id::{PlacementId, RegionId, ShardId, Stream},
     link::HeldReport,
 };
 use replication::{Micros, link::Said};
@@ -67,7 +67,9 @@ impl Driver {
                 continue;
             };
             let heartbeat = self.links.echoes.beat(now, beat.closes, beat.reports);
-            if let Err(WriteError::Broken(fault)) = writer.send(partition, BEAT, &heartbeat.encode()) {
+            if let Err(WriteError::Broken(fault)) =
+                writer.send(partition, BEAT, &heartbeat.encode())
+            {
                 outgoing.fault = Some(fault);
             }
         }
@@ -90,7 +92,11 @@ impl Driver {
                 *known = (*known).min(complete_at);
             }
             let known = origins.into_iter();
-            replica.know_origins(known.filter_map(|(origin, at)| Some((origin, at?))).collect());
+            replica.know_origins(
+                known
+                    .filter_map(|(origin, at)| Some((origin, at?)))
+                    .collect(),
+            );
         }
     }
 
@@ -123,7 +129,10 @@ impl Driver {
 
     /// Of each other region that may write what a shard holds: everything acknowledged there before this
     /// instant of this node's clock is applied here; None is *unknown*.
-    pub(in crate::server::shards) fn origins(&self, shard: ShardId) -> Vec<(RegionId, Option<Micros>)> {
+    pub(in crate::server::shards) fn origins(
+        &self,
+        shard: ShardId,
+    ) -> Vec<(RegionId, Option<Micros>)> {
         let regions = self.links.streams.regions();
         let links = self.links.shards.get(&shard);
         let replica = self.replicas.get(&shard);
@@ -137,6 +146,8 @@ impl Driver {
             None => replica.and_then(|replica| replica.origin_complete_at(origin)),
         };
         let origins = regions.into_iter();
-        origins.map(|origin| (origin, complete_at(origin))).collect()
+        origins
+            .map(|origin| (origin, complete_at(origin)))
+            .collect()
     }
 }

@@ -112,9 +112,18 @@ fn earlier(one: From, other: From) -> From {
 }
 
 impl Driver {
-    pub(super) fn open_receiving(&mut self, shard: ShardId, origin: RegionId, placement: PlacementId) -> Receiving {
+    pub(super) fn open_receiving(
+        &mut self,
+        shard: ShardId,
+        origin: RegionId,
+        placement: PlacementId,
+    ) -> Receiving {
         let stream = (origin, placement);
-        let committed = self.writer.store().stream(shard, stream).unwrap_or_default();
+        let committed = self
+            .writer
+            .store()
+            .stream(shard, stream)
+            .unwrap_or_default();
         let committed_through = Reached {
             incarnation: committed.incarnation,
             sequence: committed.sequence,
@@ -197,7 +206,11 @@ impl Driver {
                     self.tell_partition(stream, partition, &LinkEvent::PositionLost);
                 }
                 Arrived::Trouble(fault) => {
-                    tracing::debug!(origin = came.origin.0, fault, "reading another region's log");
+                    tracing::debug!(
+                        origin = came.origin.0,
+                        fault,
+                        "reading another region's log"
+                    );
                 }
             }
         }
@@ -289,7 +302,9 @@ impl Driver {
         {
             receiving.refused_until = None;
             let logged = receiving.logged;
-            receiving.link.step(now, LinkEvent::Refused(logged), &mut effects);
+            receiving
+                .link
+                .step(now, LinkEvent::Refused(logged), &mut effects);
         }
         receiving.link.step(now, event, &mut effects);
         let (after, partition) = (receiving.link.state(), receiving.partition);
@@ -382,7 +397,12 @@ fn follow(mark: &mut StreamMark, entry: &[u8], stream: Name) {
 
 /// Why rows cannot be taken yet. Rows of a view that was removed are no obstacle: nobody reads them.
 fn obstacle(entry: &LinkEntry, catalog: &Catalog) -> Option<Obstacle> {
-    if catalog.registry().regions.get(&entry.stream().origin).is_none() {
+    if catalog
+        .registry()
+        .regions
+        .get(&entry.stream().origin)
+        .is_none()
+    {
         return Some(Obstacle::UnknownRegion(entry.stream().origin));
     }
     entry.rows().find_map(|row| {

@@ -66,17 +66,29 @@ impl Driver {
     /// Goes on after what is known to be shipped.
     pub(super) fn open_sending(&mut self, shard: ShardId, placement: PlacementId) -> Sending {
         let stream = (self.place.region, placement);
-        let mark = self.writer.store().stream(shard, stream).unwrap_or_default();
-        let head = self.replicas.get(&shard).and_then(|replica| replica.head(placement));
+        let mark = self
+            .writer
+            .store()
+            .stream(shard, stream)
+            .unwrap_or_default();
+        let head = self
+            .replicas
+            .get(&shard)
+            .and_then(|replica| replica.head(placement));
         let end = head.map_or_else(Reached::default, |head| Reached {
             incarnation: head.incarnation,
             sequence: head.sequence,
         });
         let shipped = Position(mark.link_position);
         let now = replication_now(self.now).monotonic;
-        self.holds.ships(self.writer.store(), (shard, placement), shipped.next());
+        self.holds
+            .ships(self.writer.store(), (shard, placement), shipped.next());
         Sending {
-            outbox: Outbox::new(Audience::All, self.shipped(shard, placement, shipped, end), end),
+            outbox: Outbox::new(
+                Audience::All,
+                self.shipped(shard, placement, shipped, end),
+                end,
+            ),
             read_through: shipped,
             shipped_through: shipped,
             logged_through: shipped,
@@ -117,14 +129,19 @@ impl Driver {
         from: Position,
     ) -> Option<(Vec<Entry>, Position)> {
         let bytes = replication::settings::MESSAGE_BYTES;
-        let committed = self.replicas.get(&shard).map(|replica| replica.committed().position);
+        let committed = self
+            .replicas
+            .get(&shard)
+            .map(|replica| replica.committed().position);
         let committed = committed.unwrap_or_default();
         if from > committed {
             return Some((Vec::new(), Position(from.0 - 1)));
         }
         let read = match self.writer.store().read_log(shard, from, bytes) {
             Ok(LogRead::Entries(read)) if !read.is_empty() => read,
-            Ok(LogRead::Entries(_) | LogRead::End) => return Some((Vec::new(), Position(from.0 - 1))),
+            Ok(LogRead::Entries(_) | LogRead::End) => {
+                return Some((Vec::new(), Position(from.0 - 1)));
+            }
             Ok(LogRead::Gone) => return None,
             Err(error) => {
                 tracing::warn!(%shard, %error, "read the log for other regions");
@@ -133,7 +150,9 @@ impl Driver {
         };
         let last = Position(from.0 + read.len() as u64 - 1);
         let region = self.place.region;
-        let entries = read.into_iter().filter_map(|bytes| Entry::received(bytes).ok());
+        let entries = read
+            .into_iter()
+            .filter_map(|bytes| Entry::received(bytes).ok());
         let is_own = |entry: &Entry| {
             let header = entry.header();
             header.origin == region
@@ -165,7 +184,11 @@ impl Driver {
         outgoing.is_full = false;
         outgoing.fault = None;
         let session = outgoing.session;
-        tracing::info!(placement = placement.0, session, "the own region's log is written to");
+        tracing::info!(
+            placement = placement.0,
+            session,
+            "the own region's log is written to"
+        );
         let shards: Vec<ShardId> = self.links.shards.keys().copied().collect();
         for shard in shards {
             let from = None;
@@ -212,7 +235,12 @@ impl Driver {
     }
 
     /// A round of closes is done.
-    pub(in crate::server::shards) fn closed(&mut self, shard: ShardId, round: &Round, sent_at: Micros) {
+    pub(in crate::server::shards) fn closed(
+        &mut self,
+        shard: ShardId,
+        round: &Round,
+        sent_at: Micros,
+    ) {
         let Some(links) = self.links.shards.get(&shard) else {
             return;
         };
@@ -220,10 +248,11 @@ impl Driver {
         for placement in placements {
             let mut heads = round.heads.iter();
             let head = heads.find(|(other, ..)| *other == placement);
-            let reached = head.map_or_else(Reached::default, |(_, incarnation, sequence)| Reached {
-                incarnation: *incarnation,
-                sequence: *sequence,
-            });
+            let reached =
+                head.map_or_else(Reached::default, |(_, incarnation, sequence)| Reached {
+                    incarnation: *incarnation,
+                    sequence: *sequence,
+                });
             let closed = OutboxEvent::Closed {
                 reached,
                 hlc: round.hlc,
@@ -247,7 +276,11 @@ impl Driver {
         };
         let session = outgoing.session;
         if let Some(fault) = outgoing.fault.take() {
-            tracing::warn!(placement = placement.0, fault, "the own region's log takes nothing; another writer is made");
+            tracing::warn!(
+                placement = placement.0,
+                fault,
+                "the own region's log takes nothing; another writer is made"
+            );
             self.end_session(placement, session);
             return;
         }
@@ -276,7 +309,11 @@ impl Driver {
                 sending.shipped_through = sending.shipped_through.max(sent.position);
             }
             let through = sent.reached;
-            self.step_outbox(shard, placement, OutboxEvent::Delivered { session, through });
+            self.step_outbox(
+                shard,
+                placement,
+                OutboxEvent::Delivered { session, through },
+            );
         }
         self.make_room(placement);
     }
@@ -355,7 +392,10 @@ impl Driver {
             incarnation: header.incarnation,
             sequence: header.sequence,
         };
-        let (cluster, partition) = (self.links.cluster, self.links.partition(self.place.region, shard));
+        let (cluster, partition) = (
+            self.links.cluster,
+            self.links.partition(self.place.region, shard),
+        );
         let outgoing = self.links.outgoing.get_mut(&placement)?;
         let full = OutboxEvent::Full { session, reached };
         let writer = outgoing.writer.as_mut().filter(|_| !outgoing.is_full);
@@ -435,7 +475,10 @@ impl Driver {
     }
 
     fn log_shipped_of(&mut self, shard: ShardId, placement: PlacementId, now: Micros) {
-        let replica = self.replicas.get(&shard).filter(|replica| replica.appends());
+        let replica = self
+            .replicas
+            .get(&shard)
+            .filter(|replica| replica.appends());
         let Some(committed) = replica.map(|replica| replica.committed().position) else {
             return;
         };
@@ -443,7 +486,10 @@ impl Driver {
         let Some(sending) = self.links.sending(shard, placement) else {
             return;
         };
-        if sending.owes_skip.is_some_and(|at| now.since(at) >= SKIP_AGAIN) {
+        if sending
+            .owes_skip
+            .is_some_and(|at| now.since(at) >= SKIP_AGAIN)
+        {
             self.append_skip(shard, placement);
             return;
         }
@@ -456,7 +502,11 @@ impl Driver {
         if !shipped && !(is_through && is_far) {
             return;
         }
-        let through = if is_through { committed } else { sending.shipped_through };
+        let through = if is_through {
+            committed
+        } else {
+            sending.shipped_through
+        };
         (sending.logged_through, sending.logged_at) = (through, now);
         self.holds
             .ships(self.writer.store(), (shard, placement), through.next());
@@ -466,7 +516,11 @@ impl Driver {
 }
 
 impl Links {
-    pub(super) fn sending(&mut self, shard: ShardId, placement: PlacementId) -> Option<&mut Sending> {
+    pub(super) fn sending(
+        &mut self,
+        shard: ShardId,
+        placement: PlacementId,
+    ) -> Option<&mut Sending> {
         self.shards.get_mut(&shard)?.sending.get_mut(&placement)
     }
 }

@@ -40,7 +40,10 @@ impl Regions {
         let mut seen = Vec::new();
         for _ in 0..600 {
             sleep(Duration::from_millis(100)).await;
-            seen = [&self.eu, &self.us].iter().flat_map(|world| world.rows()).collect();
+            seen = [&self.eu, &self.us]
+                .iter()
+                .flat_map(|world| world.rows())
+                .collect();
             if seen.len() == 4 && seen.windows(2).all(|two| two[0] == two[1]) {
                 return seen.swap_remove(0);
             }
@@ -122,11 +125,11 @@ async fn a_log_that_lost_what_lacks_is_shown() {
     let mut regions = Regions::new().await;
     regions.us.write_all(100).await;
     regions.settle().await;
-    regions.topics.set_down(US, true);
+    regions.topics.set_hidden(US, true);
     regions.us.write_all(50).await;
     sleep(Duration::from_secs(1)).await;
-    regions.topics.set_down(US, false);
     regions.topics.forget(US);
+    regions.topics.set_hidden(US, false);
     regions.us.write_all(20).await;
     sleep(Duration::from_secs(15)).await;
     assert_eq!(regions.eu.nodes[0].complete_at(US), None);

@@ -4,8 +4,8 @@
 use crate::{
     components::Clock,
     region_log::{
-        Arrival, Flow, LogReader, LogWriter, Partition, ReadError, Reading, RegionLogs, Report, Tag,
-        Turns, WriteError,
+        Arrival, Flow, LogReader, LogWriter, Partition, ReadError, Reading, RegionLogs, Report,
+        Tag, Turns, WriteError,
     },
     server::shards::{Arrived, Came, Input, LinkInput, Load},
 };
@@ -27,6 +27,8 @@ struct Topic {
     first: u64,
     /// Whether it takes nothing.
     is_down: bool,
+    /// Whether it gives nothing.
+    is_hidden: bool,
     /// Writers of a session before this one are of no use any more.
     broken_through: u64,
     sessions: u64,
@@ -44,6 +46,11 @@ impl Topics {
     /// Whether a region's log takes and gives nothing.
     pub fn set_down(&self, region: RegionId, is_down: bool) {
         self.with(region, |topic| topic.is_down = is_down);
+    }
+
+    /// Whether a region's log gives nothing, though it takes what is written.
+    pub fn set_hidden(&self, region: RegionId, is_hidden: bool) {
+        self.with(region, |topic| topic.is_hidden = is_hidden);
     }
 
     /// What is under way of the present sessions ends as unknown.
@@ -96,7 +103,11 @@ impl RegionLogs for MemoryLogs {
                     arrived: turn.arrivals.into_iter().map(Arrived::of).collect(),
                     load: load.add(1),
                 };
-                if inputs.send(Input::Link(LinkInput::Came(came))).await.is_err() {
+                if inputs
+                    .send(Input::Link(LinkInput::Came(came)))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 sleep(turn.pause.max(Duration::from_millis(5))).await;
@@ -198,7 +209,7 @@ impl LogReader for MemoryReader {
             return Vec::new();
         };
         let (arrivals, after) = self.topics.with(self.region, |topic| {
-            if topic.is_down {
+            if topic.is_down || topic.is_hidden {
                 return (Vec::new(), Some(next));
             }
             if next < topic.first {

@@ -119,7 +119,12 @@ impl Default for Home {
 }
 
 impl Node {
-    pub fn at(id: u64, segment_bytes: u64, (wire, clock): (&Wire, &TestClock), home: &Home) -> Self {
+    pub fn at(
+        id: u64,
+        segment_bytes: u64,
+        (wire, clock): (&Wire, &TestClock),
+        home: &Home,
+    ) -> Self {
         Self {
             id: NodeId(id),
             disk: FaultDisk::new(id),
