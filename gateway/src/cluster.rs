@@ -7,17 +7,6 @@ use crate::failure::Failure;
 use async_trait::async_trait;
 use wire::v1;
 
-/// Where a region stands in its life, for clients that choose one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Region {
-    /// Its name.
-    pub name: String,
-    /// Its state, in lower case.
-    pub state: String,
-    /// Replicas of a shard in it.
-    pub copies: u32,
-}
-
 /// Answers calls about the cluster.
 #[async_trait]
 pub trait Cluster: Send + Sync {
@@ -25,8 +14,8 @@ pub trait Cluster: Send + Sync {
     async fn status(&self, request: v1::StatusRequest) -> Result<v1::StatusResponse, Failure>;
     /// The shard map of the region.
     async fn shards(&self, request: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure>;
-    /// The regions of the cluster.
-    fn regions(&self) -> Vec<Region>;
+    /// The regions of the cluster, and their gateways as far as they are known.
+    fn regions(&self) -> Result<v1::ListRegionsResponse, Failure>;
     /// How many gateways of the region share the calls of clients; 1 at least.
     fn gateways(&self) -> usize;
 }

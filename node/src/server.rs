@@ -18,10 +18,12 @@ mod growth;
 mod joining;
 mod metadata;
 mod registration;
+mod rosters;
 mod states;
 
 mod global;
 
+mod activation;
 mod region;
 mod region_logs;
 mod regional;

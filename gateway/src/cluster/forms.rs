@@ -1,6 +1,5 @@
 //! What is told of the cluster, as JSON: the same documents over HTTP and from the command line.
 
-use super::Region;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -248,6 +247,15 @@ pub struct RegionState {
     /// "joining", "active", "draining", "evacuated", "lost", "recovering" or "decommissioned".
     state: String,
     copies: u32,
+    min_in_sync: u32,
+    /// Nodes of it that are known; 0 while nothing is known of it.
+    nodes: u32,
+    /// Shards that it has to have; 0 while nothing is known of it.
+    shards: u32,
+    /// Shards that have a primary.
+    placed: u32,
+    /// Nodes of it that vote in the global group.
+    voters: Vec<String>,
 }
 
 /// One gateway.
@@ -258,32 +266,67 @@ pub struct GatewayAddress {
     zone: String,
     grpc_address: String,
     http_address: String,
-    reachable: bool,
+    /// Null for other regions, whose nodes are not heard here.
+    reachable: Option<bool>,
 }
 
 impl Topology {
     /// The document.
     #[must_use]
-    pub fn of(status: &v1::StatusResponse, regions: Vec<Region>) -> Self {
-        let serves = |node: &&v1::NodeStatus| node.roles.iter().any(|role| role == "gateway");
-        let gateway = |node: &v1::NodeStatus| GatewayAddress {
-            node: node.name.clone(),
-            region: status.region.clone(),
-            zone: node.zone.clone(),
-            grpc_address: node.grpc_address.clone(),
-            http_address: node.http_address.clone(),
-            reachable: node.reachable,
-        };
-        let region = |region: Region| RegionState {
-            name: region.name,
-            state: region.state,
-            copies: region.copies,
-        };
+    pub fn of(known: &v1::ListRegionsResponse) -> Self {
+        let gateways = known.regions.iter().flat_map(GatewayAddress::of_region);
         Self {
-            revision: status.global_revision,
-            region: status.region.clone(),
-            regions: regions.into_iter().map(region).collect(),
-            gateways: status.nodes.iter().filter(serves).map(gateway).collect(),
+            revision: known.revision,
+            region: known.region.clone(),
+            regions: known.regions.iter().map(RegionState::of).collect(),
+            gateways: gateways.collect(),
+        }
+    }
+}
+
+impl RegionState {
+    fn of(region: &v1::RegionStatus) -> Self {
+        Self {
+            name: region.name.clone(),
+            state: region.state.clone(),
+            copies: region.copies,
+            min_in_sync: region.min_in_sync,
+            nodes: region.nodes,
+            shards: region.shards,
+            placed: region.placed,
+            voters: region.voters.clone(),
+        }
+    }
+}
+
+impl GatewayAddress {
+    fn of_region(region: &v1::RegionStatus) -> impl Iterator<Item = Self> {
+        region.gateways.iter().map(|gateway| Self {
+            node: gateway.node.clone(),
+            region: region.name.clone(),
+            zone: gateway.zone.clone(),
+            grpc_address: gateway.grpc_address.clone(),
+            http_address: gateway.http_address.clone(),
+            reachable: gateway.reachable,
+        })
+    }
+}
+
+/// A region with its gateways: what `atoll region list` tells of each.
+#[derive(Debug, Serialize)]
+pub struct RegionWithGateways {
+    #[serde(flatten)]
+    region: RegionState,
+    gateways: Vec<GatewayAddress>,
+}
+
+impl RegionWithGateways {
+    /// The document.
+    #[must_use]
+    pub fn of(region: &v1::RegionStatus) -> Self {
+        Self {
+            region: RegionState::of(region),
+            gateways: GatewayAddress::of_region(region).collect(),
         }
     }
 }
@@ -370,13 +413,33 @@ mod tests {
     }
 
     #[test]
-    fn only_gateways_are_named_as_such() {
-        let nodes = vec![
-            node("a", None, &["node", "gateway"]),
-            node("b", None, &["voter"]),
-        ];
-        let topology = serde_json::to_value(Topology::of(&status(nodes), Vec::new())).unwrap();
-        assert_eq!(topology["gateways"].as_array().unwrap().len(), 1);
-        assert_eq!(topology["gateways"][0]["node"], "a");
+    fn gateways_of_all_regions_are_named_with_their_region() {
+        let gateway = |node: &str, reachable| v1::GatewayAddress {
+            node: node.into(),
+            reachable,
+            ..Default::default()
+        };
+        let region = |name: &str, gateways| v1::RegionStatus {
+            name: name.into(),
+            gateways,
+            ..Default::default()
+        };
+        let known = v1::ListRegionsResponse {
+            regions: vec![
+                region("eu", vec![gateway("eu-1", Some(true))]),
+                region("us", vec![gateway("us-1", None)]),
+            ],
+            ..Default::default()
+        };
+        let topology = serde_json::to_value(Topology::of(&known)).unwrap();
+        let told = |place: usize| {
+            let gateway = &topology["gateways"][place];
+            (gateway["region"].clone(), gateway["reachable"].clone())
+        };
+        assert_eq!(told(0), ("eu".into(), true.into()));
+        assert_eq!(told(1), ("us".into(), serde_json::Value::Null));
+        let listed = serde_json::to_value(RegionWithGateways::of(&known.regions[0])).unwrap();
+        assert_eq!(listed["name"], "eu");
+        assert_eq!(listed["gateways"][0]["node"], "eu-1");
     }
 }

@@ -26,8 +26,7 @@ pub async fn shards(State(gateway): Shared) -> Answer<Shards> {
 }
 
 pub async fn topology(State(gateway): Shared) -> Answer<Topology> {
-    let regions = gateway.cluster().regions();
-    Ok(Json(Topology::of(&known(&gateway).await?, regions)))
+    Ok(Json(Topology::of(&gateway.cluster().regions()?)))
 }
 
 pub async fn lag(State(gateway): Shared) -> Answer<Lag> {

@@ -10,7 +10,7 @@ use gateway::{
     Gateway, Parts, Readiness, Settings,
     access::{Caller, Guard},
     catalog::{Catalog, Catalogs},
-    cluster::{Cluster, Region},
+    cluster::Cluster,
     edge::{Clock, Randomness},
     failure::Failure,
     http::FeastSettings,
@@ -254,12 +254,23 @@ impl Cluster for Alone {
         1
     }
 
-    fn regions(&self) -> Vec<Region> {
-        vec![Region {
+    fn regions(&self) -> Result<v1::ListRegionsResponse, Failure> {
+        let gateway = v1::GatewayAddress {
+            node: "eu-1".into(),
+            reachable: Some(true),
+            ..Default::default()
+        };
+        let region = v1::RegionStatus {
             name: "eu".into(),
             state: "active".into(),
             copies: 2,
-        }]
+            gateways: vec![gateway],
+            ..Default::default()
+        };
+        Ok(v1::ListRegionsResponse {
+            regions: vec![region],
+            ..Default::default()
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     apply::ApplyArguments, audit_log::AuditLogArguments, debug::DebugArguments,
     delete::DeleteArguments, demo::DemoArguments, export_rows::ExportArguments, get::GetArguments,
     import::ImportArguments, init::InitArguments, load::LoadArguments, node::NodeArguments,
-    plan::PlanArguments, quota::QuotaArguments, recover::RecoverArguments,
+    plan::PlanArguments, quota::QuotaArguments, recover::RecoverArguments, region::RegionArguments,
     registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
     status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
@@ -137,6 +137,8 @@ pub enum Command {
     Registry(RegistryArguments),
     /// Who is in the region, and how nodes leave it
     Node(NodeArguments),
+    /// The regions, and where each is reached
+    Region(RegionArguments),
     /// Definitions of another feature store as a definition file
     Import(ImportArguments),
     /// Nodes, groups and copies

@@ -31,6 +31,7 @@ pub mod load;
 
 pub mod node;
 pub mod recover;
+pub mod region;
 pub mod shards;
 pub mod status;
 

@@ -69,6 +69,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Apply(arguments) => super::apply::run(&session, arguments).await,
         Command::Registry(arguments) => super::registry::run(&session, arguments).await,
         Command::Node(arguments) => super::node::run(&session, arguments).await,
+        Command::Region(arguments) => super::region::run(&session, arguments).await,
         Command::Import(arguments) => super::import::run(&session, &arguments),
         Command::Status(_) => super::status::run(&session).await,
         Command::Shards(arguments) => super::shards::run(&session, arguments).await,
@@ -91,6 +92,7 @@ impl Command {
             }
             Self::Registry(arguments) => return arguments.access.token.as_deref(),
             Self::Node(arguments) => return arguments.access.token.as_deref(),
+            Self::Region(arguments) => return arguments.access.token.as_deref(),
             Self::Write(arguments) => &arguments.access,
             Self::Delete(arguments) => &arguments.access,
             Self::Load(arguments) => &arguments.access,

@@ -76,6 +76,8 @@ calls! {
     status: admin(StatusRequest) -> StatusResponse;
     /// The shard map.
     shards: admin(ShardsRequest) -> ShardsResponse;
+    /// The regions, and their gateways.
+    list_regions: admin(ListRegionsRequest) -> ListRegionsResponse;
     /// Goes on without what no copy holds any more.
     recover: admin(RecoverRequest) -> RecoverResponse;
     /// Makes a token.

@@ -368,6 +368,13 @@ impl AdminService for Service {
         Err(Status::unimplemented("not part of these tests"))
     }
 
+    async fn list_regions(
+        &self,
+        _: Request<v1::ListRegionsRequest>,
+    ) -> Result<Response<v1::ListRegionsResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
     async fn recover(
         &self,
         _: Request<v1::RecoverRequest>,

@@ -83,6 +83,8 @@ impl Plan {
             name: region(),
             copies: if self.has_gateway() { COPIES } else { 1 },
             min_in_sync: 1,
+            kafka: None,
+            objects: None,
         }];
         let founds = self.names().first().is_some_and(|first| first == name);
         founds.then_some(founding)
@@ -118,6 +120,7 @@ impl Plan {
             advertise: Advertise::default(),
             feast: crate::settings::Feast::default(),
             log: crate::settings::Log::default(),
+            credentials: std::collections::BTreeMap::new(),
             tls: None,
             store: Store {
                 segment_bytes: crate::settings::Size(SEGMENT_BYTES),

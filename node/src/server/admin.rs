@@ -10,6 +10,7 @@ mod orders;
 pub mod positions;
 mod quotas;
 mod recover;
+mod regions;
 mod safety;
 mod shards;
 pub mod tokens;
@@ -17,14 +18,14 @@ mod warnings;
 
 use super::{
     clocks::Clocks, consensus::Consensus, definitions::Published, diagnosis::Diagnosis,
-    global::Global, gossip::liveness::Liveness, region::RegionView, shards::Board,
-    trail::TrailFile,
+    global::Global, gossip::liveness::Liveness, region::RegionView, rosters::Rosters,
+    shards::Board, trail::TrailFile,
 };
 use crate::components::Clock;
 use counts::Counts;
 use gateway::{
     access::{Caller, Note},
-    cluster::{Cluster, Region},
+    cluster::Cluster,
     failure::Failure,
     grpc::to_status,
 };
@@ -61,6 +62,8 @@ pub struct Admin {
     pub store: Arc<Store>,
     /// What is heard of the others.
     pub liveness: Liveness,
+    /// The nodes of other regions.
+    pub rosters: Rosters,
     /// How far other nodes' clocks are off.
     pub clocks: Clocks,
     /// How far replicas are.
@@ -145,6 +148,13 @@ impl AdminService for Admin {
         answer.map(Response::new).map_err(to_status)
     }
 
+    async fn list_regions(
+        &self,
+        _: Request<v1::ListRegionsRequest>,
+    ) -> Result<Response<v1::ListRegionsResponse>, Status> {
+        Ok(Response::new(self.all_regions()))
+    }
+
     async fn create_token(
         &self,
         request: Request<v1::CreateTokenRequest>,
@@ -227,7 +237,7 @@ impl Cluster for Admin {
             groups: self
                 .groups()
                 .into_iter()
-                .map(|(name, status)| group(name, &status, &placement))
+                .map(|(name, status)| self.group(name, &status, &placement))
                 .collect(),
             warnings: self.warnings(&placement),
             shards: counts.shards,
@@ -261,15 +271,8 @@ impl Cluster for Admin {
         count.count().max(1)
     }
 
-    fn regions(&self) -> Vec<Region> {
-        let catalog = self.global.catalog();
-        let regions = catalog.registry().regions.values();
-        let told = regions.map(|region| Region {
-            name: region.settings.name.to_string(),
-            state: format!("{:?}", region.state).to_lowercase(),
-            copies: region.settings.copies.into(),
-        });
-        told.collect()
+    fn regions(&self) -> Result<v1::ListRegionsResponse, Failure> {
+        Ok(self.all_regions())
     }
 }
 
@@ -331,7 +334,7 @@ impl Admin {
         let [global, regional] = self.groups();
         let seen = |(name, status): (String, GroupStatus), stalls| GroupSeen {
             name,
-            is_led: status.leader.is_some(),
+            is_led: status.leader.is_some() && status.has_quorum,
             voters: status.voters.into_iter().collect(),
             stalls,
         };
@@ -341,27 +344,17 @@ impl Admin {
             region: &self.region.name(),
             placement,
             groups: vec![
-                seen(global, "definitions do not change"),
+                seen(
+                    global,
+                    "definitions and regions cannot be changed; lookups and writes go on",
+                ),
                 seen(regional, "no primary is replaced and no copy is added"),
             ],
             alive: self.alive(placement),
+            elsewhere: self.names_elsewhere(),
             unreadable: unreadable.count(),
             damaged: self.store.damaged_rows().len(),
         })
-    }
-}
-
-fn group(name: String, status: &GroupStatus, placement: &Placement) -> v1::GroupStatus {
-    let leader = status.leader.map(|node| name_of(node, placement));
-    let voters = status.voters.iter();
-    let mut voters: Vec<String> = voters.map(|node| name_of(*node, placement)).collect();
-    voters.sort();
-    v1::GroupStatus {
-        group: name,
-        leader: leader.unwrap_or_default(),
-        voters,
-        term: status.term,
-        committed: status.applied_index,
     }
 }
 

@@ -179,6 +179,7 @@ impl<S: StateMachine> Consensus<S> {
             term: told.term,
             leader: told.leader,
             leads: false,
+            has_quorum: told.leader.is_some(),
             voters: told.voters.into_keys().collect(),
             learners: BTreeSet::new(),
             last_index: 0,
@@ -213,7 +214,8 @@ impl<S: StateMachine> Consensus<S> {
         let status = self.status();
         Told {
             voters: self.voters(),
-            leader: status.leader,
+            // One that has lost its majority leads nobody.
+            leader: status.leader.filter(|_| status.has_quorum),
             term: status.term,
         }
     }

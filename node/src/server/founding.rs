@@ -4,7 +4,10 @@ use super::{methods::Call, peers::Service};
 use crate::{
     components::{Entropy, Network},
     peer::{AskError, CallError, Failure, Me, Membership, ask},
-    settings::{ClusterSettings, Durability, NodeSettings, RegionSettings, Role, Tls, Transport},
+    settings::{
+        ClusterSettings, Durability, Kafka, NodeSettings, Objects, RegionSettings, Role, Tls,
+        Transport,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -178,23 +181,28 @@ pub fn check(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), 
         return Err("the node does not have the role voter; ask one that has".into());
     }
     check_copies(settings, founding)?;
-    if founding.cluster.transport == Transport::Kafka && founding.regions.len() > 1 {
-        return Err(
-            "cluster.transport is \"kafka\", and this release has no link between regions; use \"direct\"".into(),
-        );
-    }
     Ok(())
 }
 
 /// What is in memory counts only where several hold it.
 fn check_copies(settings: &NodeSettings, founding: &ClusterSettings) -> Result<(), String> {
+    if settings.store.durability == Durability::Fsync {
+        return Ok(());
+    }
+    if founding.regions.len() > 1 {
+        return Err(
+            "store.durability is \"replicated\", and the cluster has several regions: links between them may ship only \
+             what is on every in-sync disk, which replicas do not tell each other yet; set store.durability to \"fsync\" \
+             on all nodes".into(),
+        );
+    }
     let mut regions = founding.regions.iter();
     match regions.find(|region| region.copies < 2) {
-        Some(region) if settings.store.durability == Durability::Replicated => Err(format!(
+        Some(region) => Err(format!(
             "store.durability is \"replicated\", which counts what several nodes hold in memory, and region {} has copies = {}; set copies to 2 or more, or store.durability to \"fsync\"",
             region.name, region.copies
         )),
-        Some(_) | None => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -317,14 +325,30 @@ fn region_settings(region: &RegionSettings, settings: &NodeSettings) -> region::
         copies: region.copies,
         min_in_sync: region.min_in_sync,
         durability: durability(settings),
-        kafka: None,
-        objects: None,
+        kafka: region.kafka.as_ref().map(Kafka::registered),
+        objects: region.objects.as_ref().map(Objects::registered),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_in_memory_alone_are_not_founded_in_several_regions() {
+        let (mut node, mut founding) =
+            crate::server::single::settings(std::path::Path::new("/tmp/x"), 6570);
+        founding.regions[0].copies = 2;
+        node.store.durability = Durability::Replicated;
+        assert_eq!(check(&node, &founding), Ok(()));
+        let mut other = founding.regions[0].clone();
+        other.name = proto::name::Name::new("other").unwrap();
+        founding.regions.push(other);
+        let why = check(&node, &founding).unwrap_err();
+        assert!(why.contains("set store.durability to \"fsync\""), "{why}");
+        node.store.durability = Durability::Fsync;
+        assert_eq!(check(&node, &founding), Ok(()));
+    }
 
     #[tokio::test]
     async fn an_init_that_comes_second_is_told_so_at_any_moment() {

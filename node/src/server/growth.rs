@@ -1,18 +1,22 @@
 //! Growth of the global group: on its leader, voters are chosen from the nodes that may vote, spread
 //! over regions. The region's own group grows by its controller.
+//!
+//! Nodes of this region are those of its placement, heard by gossip; those of other regions are in their
+//! rosters, and some of each are asked whether they answer.
+
+mod elsewhere;
 
 use super::{
-    consensus::Consensus, gossip::liveness::Liveness, methods::Call, regional::change_voters,
-    states::StateRequest,
+    consensus::Consensus, gossip::liveness::Liveness, regional::change_voters, rosters::Rosters,
 };
-use crate::peer::{Class, Mesh};
+use crate::peer::Mesh;
 use futures::future::join_all;
-use proto::id::{NodeId, Revision};
+use proto::id::NodeId;
 use raft::{
     group::Peer,
     placement::{
         Placement,
-        voters::{Candidate, choose, has_successor},
+        voters::{Candidate, Spread, choose, has_successor},
     },
     registry::Registry,
 };
@@ -25,8 +29,6 @@ use tokio::time::{Instant, sleep};
 
 /// How often the leader looks whether the voters are those there should be.
 const LOOK_EVERY: Duration = Duration::from_millis(1_000);
-/// A node of another region that does not answer for this long is not reachable now.
-const PROBE_WITHIN: Duration = Duration::from_secs(1);
 /// A voter that is silent for this long may be replaced.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
 /// The same where another node stands in for it: two probes went unanswered.
@@ -44,31 +46,50 @@ pub struct Growth {
     pub region: String,
     /// What was heard of them.
     pub liveness: Liveness,
+    /// The nodes of other regions.
+    pub rosters: Rosters,
+}
+
+/// What the leader has seen since it leads.
+struct Seen {
+    since: Instant,
+    /// When each candidate was last reached.
+    heard: BTreeMap<NodeId, Instant>,
+    /// Candidates that were not reached in the last look.
+    silent: BTreeSet<NodeId>,
 }
 
 impl Growth {
     /// Looks for as long as the node runs.
     pub async fn keep(self) {
-        let mut heard: BTreeMap<NodeId, Instant> = BTreeMap::new();
-        let mut leading_since = None;
+        let mut seen: Option<Seen> = None;
         loop {
             sleep(LOOK_EVERY).await;
             let status = self.global.status();
             if !status.leads {
-                leading_since = None;
+                seen = None;
                 continue;
             }
-            let since = *leading_since.get_or_insert_with(Instant::now);
-            let candidates = self.candidates();
+            let seen = seen.get_or_insert_with(|| Seen {
+                since: Instant::now(),
+                heard: BTreeMap::new(),
+                silent: BTreeSet::new(),
+            });
+            let candidates = self.candidates(&seen.silent);
             let reached = self.reach(&candidates).await;
             let now = Instant::now();
-            heard.extend(reached.iter().map(|node| (*node, now)));
-            let placement = self.regional.newest();
+            // Those that are no candidates any more are forgotten.
+            let is_watched =
+                |node: &NodeId| candidates.contains_key(node) || status.voters.contains(node);
+            seen.heard.retain(|node, _| is_watched(node));
+            seen.heard.extend(reached.iter().map(|node| (*node, now)));
+            let unheard = candidates.keys().filter(|node| !reached.contains(node));
+            seen.silent = unheard.copied().collect();
             let given_up = |node: &&NodeId| {
-                let last = heard.get(node).copied().unwrap_or(since).max(since);
-                let is_succeeded =
-                    || has_successor(&placement, **node, |other| reached.contains(&other));
-                now - last >= GIVEN_UP_AFTER || (now - last >= SUCCEEDED_AFTER && is_succeeded())
+                let last = seen.heard.get(node).copied().unwrap_or(seen.since);
+                let silent_for = now - last.max(seen.since);
+                silent_for >= GIVEN_UP_AFTER
+                    || (silent_for >= SUCCEEDED_AFTER && self.is_succeeded(**node, &reached))
             };
             let silent = status.voters.iter().filter(given_up).copied().collect();
             self.grow(&candidates, &reached, &status.voters, &silent)
@@ -76,8 +97,9 @@ impl Growth {
         }
     }
 
-    /// Who may vote: the nodes of this region that have the role, and who votes from other regions.
-    fn candidates(&self) -> BTreeMap<NodeId, Peer> {
+    /// Who may vote: the nodes of this region that have the role, some of each other region, and who votes
+    /// from regions of which nothing is known.
+    fn candidates(&self, silent: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Peer> {
         let placement = self.regional.newest();
         let able = placement
             .members
@@ -88,11 +110,17 @@ impl Growth {
             let place = self.region.clone();
             (member.node, Peer { address, place })
         });
-        let voters = self.global.voters().into_iter();
-        let elsewhere = voters.filter(|(node, peer)| {
-            peer.place != self.region && !placement.members.contains_key(node)
-        });
-        own.chain(elsewhere).collect()
+        own.chain(self.candidates_elsewhere(silent)).collect()
+    }
+
+    /// Whether another node stands in for one, under its name.
+    fn is_succeeded(&self, node: NodeId, reached: &BTreeSet<NodeId>) -> bool {
+        let answers = |other| reached.contains(&other);
+        let placement = self.regional.newest();
+        let elsewhere = self.rosters.others();
+        let elsewhere = elsewhere.iter().map(|roster| &roster.members);
+        let mut regions = elsewhere.chain([&placement.members]);
+        regions.any(|members| has_successor(members, node, answers))
     }
 
     /// Those that can be reached now: nodes of this region by what is heard of them, others by asking.
@@ -112,20 +140,6 @@ impl Growth {
             .collect()
     }
 
-    async fn answers(&self, node: NodeId, peer: &Peer) -> bool {
-        let question = StateRequest {
-            group: self.global.id(),
-            known: Revision(u64::MAX),
-            held_for: Duration::ZERO,
-        };
-        self.mesh.hear(node, &peer.address);
-        let call = Call::State as u8;
-        let asked = self
-            .mesh
-            .call(node, Class::Metadata, call, question.encode(), PROBE_WITHIN);
-        asked.await.is_ok()
-    }
-
     async fn grow(
         &self,
         candidates: &BTreeMap<NodeId, Peer>,
@@ -142,11 +156,10 @@ impl Growth {
         // Those that were removed vote no more, whether or not another can take their place.
         let placement = self.regional.newest();
         let voters = self.global.voters();
-        let is_removed = |node: &&NodeId| {
-            let is_ours = voters
-                .get(*node)
-                .is_some_and(|peer| peer.place == self.region);
-            is_ours && !placement.members.contains_key(*node)
+        let is_removed = |node: &&NodeId| match voters.get(*node) {
+            Some(peer) if peer.place == self.region => !placement.members.contains_key(*node),
+            Some(peer) => self.is_removed_elsewhere((**node, peer), silent),
+            None => false,
         };
         let removed: BTreeSet<NodeId> = present.iter().filter(is_removed).copied().collect();
         let staying: BTreeSet<NodeId> = present.difference(&removed).copied().collect();
@@ -154,7 +167,7 @@ impl Growth {
             // The first node of the cluster has not registered yet.
             return;
         }
-        let wanted = choose(&able, &staying, silent);
+        let wanted = choose(&able, &staying, silent, Spread::Regions);
         if wanted == *present {
             return;
         }

@@ -5,6 +5,7 @@ use super::{
     consensus::{Consensus, Told},
     methods::Call,
     peers::Service,
+    rosters::Rosters,
 };
 use crate::{
     components::Components,
@@ -35,8 +36,11 @@ struct JoinRequest {
 pub struct Directions {
     /// The cluster.
     pub cluster: ClusterId,
+    /// How many regions it has.
+    #[serde(default)]
+    pub regions: usize,
     global: BTreeMap<NodeId, Peer>,
-    /// Empty where the seed is of another region, or has not found the group itself.
+    /// Nodes that know the region's group; empty where the seed knows none.
     regional: BTreeMap<NodeId, Peer>,
 }
 
@@ -47,7 +51,7 @@ impl Directions {
         told(&self.global)
     }
 
-    /// The voters of the region's group.
+    /// Whom to ask for the region's group: its voters, or some of its nodes.
     #[must_use]
     pub fn regional(&self) -> Told {
         told(&self.regional)
@@ -106,6 +110,8 @@ pub struct JoinDesk {
     pub regional: Consensus<Placement>,
     /// This node's region.
     pub region: String,
+    /// The nodes of other regions.
+    pub rosters: Rosters,
 }
 
 #[async_trait]
@@ -132,7 +138,7 @@ impl JoinDesk {
                 founding.name, request.cluster_name
             ));
         }
-        if registry.region(&request.region).is_none() {
+        let Some(region) = registry.region(&request.region) else {
             let known = registry.regions.values();
             let known: Vec<_> = known
                 .map(|region| region.settings.name.to_string())
@@ -142,16 +148,20 @@ impl JoinDesk {
                 request.region,
                 known.join(", ")
             ));
-        }
-        let is_same_region = request.region == self.region;
+        };
+        let regional = match request.region == self.region {
+            true => self.regional.voters(),
+            // Who is asked there knows who votes.
+            false => {
+                let roster = self.rosters.of(region.id);
+                roster.map(|roster| roster.named()).unwrap_or_default()
+            }
+        };
         Ok(Directions {
             cluster,
+            regions: registry.regions.len(),
             global: self.global.voters(),
-            regional: if is_same_region {
-                self.regional.voters()
-            } else {
-                BTreeMap::new()
-            },
+            regional,
         })
     }
 }

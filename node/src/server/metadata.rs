@@ -3,11 +3,13 @@
 //!
 //! A node that was here before starts from what its disk has and waits for no quorum.
 
+mod belonging;
+mod timing;
+
 use super::{
     consensus::Consensus,
-    enrolment,
-    founding::{self, Asked, Founded},
-    joining::{Directions, ask_seeds},
+    founding::Asked,
+    joining::ask_seeds,
     peers::{Groups, RaftOverMesh},
     running::Background,
     start::io,
@@ -15,20 +17,22 @@ use super::{
 use crate::{
     components::{Components, Home},
     peer::{Me, Mesh},
-    security::{self, AuthorityError, FIRST_TOKEN, Identity},
+    security::AuthorityError,
     server::data_dir::DataDirError,
     settings::{ClusterSettings, NodeSettings, Role},
 };
 use gateway::Readiness;
 use proto::{
-    id::{ClusterId, NodeId, RegionId},
+    id::{NodeId, RegionId},
     limits::REFERENCE_SHARDS,
 };
 use raft::{
-    group::{Group, GroupError, GroupFiles, GroupId, GroupSettings, Peer, ProposeError},
+    group::{
+        Group, GroupError, GroupFiles, GroupId, GroupSettings, GroupTiming, Peer, ProposeError,
+    },
     machine::StateMachine,
     placement::{Placement, PlacementCommand, PlacementOutcome, state::Policy},
-    registry::{Registry, RegistryCommand, RegistryOutcome, Request, access::Security, region},
+    registry::{Registry, RegistryCommand, RegistryOutcome, Request, region},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::disk::Disk;
@@ -126,14 +130,16 @@ impl Start<'_> {
         asked: &mut mpsc::Receiver<Asked>,
         background: &mut Background,
     ) -> Result<Metadata, MetadataError> {
-        let global = self.group(GroupId::Global, background).await?;
-        groups.set_global(global.member().cloned());
-        self.belong(&global, asked).await?;
+        let global = self.belong((groups, background), asked).await?;
         self.find(&global).await?;
         let registry = self.registry(&global).await;
         let (id, number) = self.region(&global, &registry).await?;
         let regional = self
-            .group(GroupId::Regional { region: id, number }, background)
+            .group(
+                GroupId::Regional { region: id, number },
+                GroupTiming::within_a_region(),
+                background,
+            )
             .await?;
         groups.set_regional(regional.member().cloned());
         self.found_region(&global, &regional, id).await?;
@@ -153,21 +159,40 @@ impl Start<'_> {
         self.waiting.send_replace(Readiness::NotReady(what));
     }
 
+    /// The global group, in which members of other regions have part where there are several.
+    async fn global(
+        &self,
+        regions: Option<usize>,
+        (groups, background): &mut belonging::Beginning<'_>,
+    ) -> Result<Consensus<Registry>, MetadataError> {
+        let timing = timing::of_cluster(&*self.disk, regions).map_err(|error| {
+            MetadataError::Disk(io("note how far members are")(error).to_string())
+        })?;
+        let global = self.group(GroupId::Global, timing, background).await?;
+        groups.set_global(global.member().cloned());
+        Ok(global)
+    }
+
     /// A group, in which this node has a part of its own where it may vote.
     async fn group<S: StateMachine>(
         &self,
         id: GroupId,
+        timing: GroupTiming,
         background: &mut Background,
     ) -> Result<Consensus<S>, MetadataError> {
         let member = if self.votes() {
-            Some(self.member(id).await?)
+            Some(self.member(id, timing).await?)
         } else {
             None
         };
         Ok(Consensus::start(id, member, self.mesh, background))
     }
 
-    async fn member<S: StateMachine>(&self, id: GroupId) -> Result<Group<S>, MetadataError> {
+    async fn member<S: StateMachine>(
+        &self,
+        id: GroupId,
+        timing: GroupTiming,
+    ) -> Result<Group<S>, MetadataError> {
         let applied = self.home.applied(&id.to_string()).map_err(|error| {
             MetadataError::Disk(io("open the applied state of the metadata")(error).to_string())
         })?;
@@ -177,192 +202,12 @@ impl Start<'_> {
             applied,
             blocking: self.components.place,
         };
+        let settings = GroupSettings {
+            timing,
+            ..GroupSettings::default()
+        };
         let network = Arc::new(RaftOverMesh(Arc::clone(self.mesh)));
-        Ok(Group::start(id, self.me.node, files, GroupSettings::default(), network).await?)
-    }
-
-    /// Comes to belong to a cluster: the one of the directory, one that is founded here, or that of
-    /// the seeds. The directory is bound last, so a founding that was cut off is taken up again.
-    async fn belong(
-        &self,
-        global: &Consensus<Registry>,
-        asked: &mut mpsc::Receiver<Asked>,
-    ) -> Result<(), MetadataError> {
-        if let Some(cluster) = self.home.cluster()? {
-            if self.me.security.lacks_papers() {
-                self.come_back(cluster).await?;
-            }
-            self.me.cluster.join(cluster);
-            return Ok(());
-        }
-        if let Some(founding) = self.founding {
-            self.found(global, founding).await?;
-            return Ok(());
-        }
-        let joined = async {
-            if self.settings.cluster.seeds.is_empty() {
-                self.wait_for(NO_CLUSTER.into());
-                std::future::pending().await
-            } else {
-                self.enrol().await?;
-                Ok::<_, MetadataError>(self.ask_until_told().await)
-            }
-        };
-        tokio::pin!(joined);
-        // Settings may be alike on all nodes: one with seeds can be founded as well, while none of
-        // them has a cluster.
-        loop {
-            let asked = tokio::select! {
-                directions = &mut joined => return self.join(global, &directions?),
-                asked = asked.recv() => asked.ok_or(MetadataError::Stopped)?,
-            };
-            if self.found_as_asked(global, asked).await? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Gets new papers for a member whose own have ended, or are gone.
-    async fn come_back(&self, cluster: ClusterId) -> Result<(), MetadataError> {
-        if security::kept_authority(self.home)?.is_some() {
-            return self.sign_own_papers(cluster);
-        }
-        if self.settings.cluster.join_token_file.is_some() {
-            return self.enrol().await;
-        }
-        Err(MetadataError::Refused {
-            doing: "go on in the cluster",
-            why: "this node's certificate has ended, or is gone from secrets/ in its data directory; give it a new \
-                  token in cluster.join_token_file (`atoll token create --role join`)"
-                .into(),
-        })
-    }
-
-    /// Gets this node its papers, where it has a token and no papers yet.
-    async fn enrol(&self) -> Result<(), MetadataError> {
-        if self.me.security.has_papers() || self.settings.cluster.join_token_file.is_none() {
-            return Ok(());
-        }
-        let say = |why| self.wait_for(format!("no seed lets this node join yet: {why}"));
-        let (settings, components) = (self.settings, self.components);
-        let enrolled = enrolment::enrol(settings, components, self.me, self.home, say).await;
-        enrolled.map_err(|why| MetadataError::Refused {
-            doing: "join the cluster",
-            why,
-        })?;
-        Ok(())
-    }
-
-    fn join(
-        &self,
-        global: &Consensus<Registry>,
-        directions: &Directions,
-    ) -> Result<(), MetadataError> {
-        self.home.bind_to(directions.cluster)?;
-        self.me.cluster.join(directions.cluster);
-        global.hear(directions.global());
-        Ok(())
-    }
-
-    /// Founds as `atoll init` asks, or says why not; whether it did.
-    async fn found_as_asked(
-        &self,
-        global: &Consensus<Registry>,
-        Asked { founding, reply }: Asked,
-    ) -> Result<bool, MetadataError> {
-        let founded = match founding::check(self.settings, &founding) {
-            Ok(()) => self.found(global, &founding).await,
-            Err(why) => Err(MetadataError::Refused {
-                doing: "found the cluster",
-                why,
-            }),
-        };
-        // Who asked may be gone; then it looks by itself.
-        match founded {
-            Ok(founded) => {
-                let _ = reply.send(Ok(founded));
-                Ok(true)
-            }
-            Err(MetadataError::Refused { why, .. }) => {
-                let _ = reply.send(Err(why));
-                Ok(false)
-            }
-            Err(error) => {
-                let _ = reply.send(Err(error.to_string()));
-                Err(error)
-            }
-        }
-    }
-
-    /// Founds the cluster, or ends a founding that was cut off.
-    async fn found(
-        &self,
-        global: &Consensus<Registry>,
-        founding: &ClusterSettings,
-    ) -> Result<Founded, MetadataError> {
-        let doing = "found the cluster";
-        let Some(group) = global.member() else {
-            let why = "the node does not have the role voter".into();
-            return Err(MetadataError::Refused { doing, why });
-        };
-        if !group.is_founded().await? {
-            group.found(self.alone()).await?;
-        }
-        let propose = |source| MetadataError::Propose { doing, source };
-        let committed = group.linearizable(PATIENCE).await.map_err(propose)?;
-        let mut registry = committed.state;
-        if registry.founding.is_none() {
-            let entropy = &*self.components.entropy;
-            let id = ClusterId(entropy.bits());
-            let security = self.security(id, founding)?;
-            let request = founding::request(founding, self.settings, (id, security), entropy);
-            self.change(global, doing, request).await?;
-            registry = group.linearizable(PATIENCE).await.map_err(propose)?.state;
-        }
-        let founded = registry.founding.as_ref().expect("it was founded above");
-        if registry.access.authority.is_some() {
-            self.sign_own_papers(founded.cluster)?;
-        }
-        self.home.bind_to(founded.cluster)?;
-        self.me.cluster.join(founded.cluster);
-        Ok(Founded {
-            cluster: founded.cluster,
-            node: self.me.node,
-            first_token: registry.access.authority.is_some().then(|| {
-                let secrets = self.settings.node.data_dir.join("secrets");
-                secrets.join(FIRST_TOKEN)
-            }),
-        })
-    }
-
-    /// The node that founds signs for itself.
-    fn sign_own_papers(&self, cluster: ClusterId) -> Result<(), MetadataError> {
-        let refused = |why| MetadataError::Refused {
-            doing: "sign the node's certificate",
-            why,
-        };
-        let missing = || refused("the authority's key is not in secrets/".into());
-        let authority = security::kept_authority(self.home)?.ok_or_else(missing)?;
-        let asks = enrolment::asks(self.home, self.me.node, self.settings).map_err(refused)?;
-        let clock = &self.components.clock;
-        let papers = authority.papers(cluster, &asks, clock.now().wall_millis())?;
-        let certificate = security::kept_authority_certificate(self.home)?;
-        let identity = Identity::keep(self.home, papers.with_authority(certificate.as_deref()))?;
-        Ok(self.me.security.show(&identity, clock)?)
-    }
-
-    /// What the cluster is secured with. It is kept before the cluster is founded: a founding that was
-    /// cut off goes on with it.
-    fn security(
-        &self,
-        cluster: ClusterId,
-        founding: &ClusterSettings,
-    ) -> Result<Option<Security>, MetadataError> {
-        if !founding::is_secured(self.settings, founding) {
-            return Ok(None);
-        }
-        let now = self.components.clock.now().wall_millis();
-        Ok(Some(security::found(self.home, cluster, now)?))
+        Ok(Group::start(id, self.me.node, files, settings, network).await?)
     }
 
     fn peer_address(&self) -> String {
@@ -376,18 +221,6 @@ impl Start<'_> {
             place: self.settings.node.region.to_string(),
         };
         BTreeMap::from([(self.me.node, peer)])
-    }
-
-    async fn ask_until_told(&self) -> Directions {
-        loop {
-            match ask_seeds(self.settings, self.components, self.me).await {
-                Ok(directions) => return directions,
-                Err(why) => self.wait_for(format!(
-                    "{NO_CLUSTER}; no seed lets this node join yet: {why}"
-                )),
-            }
-            sleep(LOOK_EVERY).await;
-        }
     }
 
     /// Finds somebody who has part in the global group, where this node votes in none.

@@ -26,6 +26,7 @@ pub fn settings(data_dir: &Path, port: u16) -> (NodeSettings, ClusterSettings) {
         store: crate::settings::Store::default(),
         feast: crate::settings::Feast::default(),
         log: crate::settings::Log::default(),
+        credentials: std::collections::BTreeMap::new(),
     };
     (node, founding)
 }

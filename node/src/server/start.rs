@@ -10,6 +10,7 @@ mod peering;
 mod waiting;
 
 use super::{
+    activation,
     admin::{Admin, tokens::Tokens},
     data_dir::DataDirError,
     definitions::Published,
@@ -18,6 +19,7 @@ use super::{
     global::Global,
     gossip::liveness::Liveness,
     guard, metadata, readiness, registration,
+    rosters::Rosters,
     running::{Background, Running},
 };
 use crate::{
@@ -103,7 +105,7 @@ async fn run(
     let found = (founding.as_ref(), &*home);
     let groups = metadata(own, found, &files, (&peering, waiting), &mut background).await?;
     let clients = clients.begin(&home, &mut background)?;
-    peering::take_part(own, &peering, (&groups, &home), &mut background)?;
+    let rosters = peering::take_part(own, &peering, (&groups, &home), &mut background)?;
     let node = peering.me.node;
     let me = registration::member(&settings, &peering.me, files.store_id);
     let faults = peering::register(me.clone(), &groups, &mut background);
@@ -113,7 +115,7 @@ async fn run(
     peering.offer_writes(&global, &components);
     let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
     let held = held::hold_shards(own, files, peering, (&groups, &global), &mut background)?;
-    let around = (gossip, &*home, &groups);
+    let around = (gossip, &*home, (&groups, &rosters));
     let liveness = hear(own, (me, cluster), &held, around, &mut background).await?;
     let (region, board) = (held.region.clone(), held.board.clone());
     let readiness = readiness::follow(region, board, leaving.subscribe(), &mut background);
@@ -131,6 +133,7 @@ async fn run(
         board: held.board.clone(),
         store: Arc::clone(&held.store),
         liveness,
+        rosters,
         positions,
         trail,
         clock: Arc::clone(&components.clock),
@@ -193,12 +196,20 @@ async fn hear(
     own: (&NodeSettings, &Components),
     me: (Member, ClusterId),
     held: &held::Held,
-    (gossip, home, groups): (Box<dyn Socket>, &dyn Home, &metadata::Metadata),
+    (gossip, home, (groups, rosters)): (
+        Box<dyn Socket>,
+        &dyn Home,
+        (&metadata::Metadata, &Rosters),
+    ),
     background: &mut Background,
 ) -> Result<Liveness, StartError> {
     let secured = (gossip, seal(home)?);
     let liveness = liveness::follow(own, me, held, secured, background).await?;
-    peering::grow(own.0, (&held.mesh, groups), liveness.clone(), background);
+    let known = (liveness.clone(), rosters.clone());
+    peering::grow(own.0, (&held.mesh, groups), known, background);
+    let (global, regional) = (groups.global.clone(), groups.regional.clone());
+    let clock = Arc::clone(&own.1.clock);
+    background.spawn(activation::keep(groups.region, global, regional, clock));
     Ok(liveness)
 }
 
@@ -216,6 +227,10 @@ fn check(settings: &NodeSettings) -> Result<(), StartError> {
         return Err(StartError::Setting(
             "node.roles is empty; name some of \"node\", \"gateway\" and \"voter\"".into(),
         ));
+    }
+    for (name, credentials) in &settings.credentials {
+        let checked = credentials.check(name);
+        checked.map_err(|error| StartError::Setting(error.to_string()))?;
     }
     let open = settings.listen.first_open_to_clients();
     match open {

@@ -1,9 +1,13 @@
 //! The settings of one node: what its file may say, and the defaults.
 
-use super::units::{Size, Span};
+use super::{
+    credentials::CredentialSettings,
+    source,
+    units::{Size, Span},
+};
 use proto::{limits, name::Name};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything that one node's file may say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,20 @@ pub struct NodeSettings {
     /// What is logged.
     #[serde(default)]
     pub log: Log,
+    /// What it shows to the brokers of regions, by the names that the regions' settings use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credentials: BTreeMap<String, CredentialSettings>,
+}
+
+impl NodeSettings {
+    /// The credentials of a name. Variables of an environment have no `-` in their names, so it is taken
+    /// for `_` there, and is the same here.
+    #[must_use]
+    pub fn credentials_named(&self, name: &str) -> Option<&CredentialSettings> {
+        let mut sections = self.credentials.iter();
+        let found = sections.find(|(section, _)| source::is_same_key(section, name));
+        found.map(|(_, section)| section)
+    }
 }
 
 /// What a node logs besides what always is.

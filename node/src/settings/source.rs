@@ -19,6 +19,9 @@ const OTHERS: [&str; 5] = [
     "ATOLL_CLIENT_KEY_FILE",
 ];
 
+/// The sections of names and passwords.
+const CREDENTIALS: &str = "credentials";
+
 /// Settings could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -54,12 +57,18 @@ pub fn load<T: DeserializeOwned>(
         message,
     };
     let mut table: Table = toml::from_str(&text).map_err(|error| wrong(one_line(&error)))?;
+    refuse_passwords(&table).map_err(wrong)?;
     let mut sources = BTreeMap::new();
     name_sources("", &table, &path.display().to_string(), &mut sources);
     for (variable, text) in environment {
         if let Some(key) = key_of(&variable) {
-            sources.insert(key.join("."), format!("environment {variable}"));
-            set(&mut table, &key, value_of(&text));
+            let value = match key.first().is_some_and(|section| section == CREDENTIALS) {
+                // A password of digits is text all the same.
+                true => Value::String(text),
+                false => value_of(&text),
+            };
+            let key = set(&mut table, &key, value);
+            sources.insert(key, format!("environment {variable}"));
         }
     }
     let settings = table
@@ -74,15 +83,54 @@ pub fn print(settings: &NodeSettings, sources: &BTreeMap<String, String>) -> Str
     let table = Table::try_from(settings).expect("settings are a table");
     let mut out = String::new();
     for (section, values) in &table {
-        out.push_str(&format!("[{section}]\n"));
-        for (key, value) in values.as_table().into_iter().flatten() {
-            let source = sources
-                .get(&format!("{section}.{key}"))
-                .map_or("default", String::as_str);
-            out.push_str(&format!("{key} = {value}  # {source}\n"));
+        if let Value::Table(values) = values {
+            print_section(section, values, sources, &mut out);
         }
     }
     out
+}
+
+fn print_section(
+    section: &str,
+    values: &Table,
+    sources: &BTreeMap<String, String>,
+    out: &mut String,
+) {
+    let path = |key: &str| format!("{section}.{key}");
+    if values.values().any(|value| !value.is_table()) || values.is_empty() {
+        out.push_str(&format!("[{section}]\n"));
+    }
+    for (key, value) in values {
+        if !value.is_table() {
+            let source = sources.get(&path(key)).map_or("default", String::as_str);
+            out.push_str(&format!("{key} = {value}  # {source}\n"));
+        }
+    }
+    for (key, value) in values {
+        if let Value::Table(inner) = value {
+            print_section(&path(key), inner, sources, out);
+        }
+    }
+}
+
+/// Settings files are read by many; what is secret stands in files of its own, or in the environment.
+fn refuse_passwords(table: &Table) -> Result<(), String> {
+    let sections = table.get(CREDENTIALS).and_then(Value::as_table);
+    let mut sections = sections.into_iter().flatten();
+    let has_password = |section: &Value| section.get("password").is_some();
+    match sections.find(|(_, section)| has_password(section)) {
+        Some((name, _)) => Err(format!(
+            "credentials.{name}.password stands in the file; name a file with it in credentials.{name}.password_file, \
+             or set {PREFIX}CREDENTIALS__{}__PASSWORD in the environment",
+            name.to_uppercase().replace('-', "_")
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether two names of a section are one: an environment's have `_` where a file's may have `-`.
+pub(super) fn is_same_key(one: &str, other: &str) -> bool {
+    one.replace('-', "_") == other.replace('-', "_")
 }
 
 fn one_line(error: &toml::de::Error) -> String {
@@ -109,24 +157,25 @@ fn value_of(text: &str) -> Value {
         .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-fn set(table: &mut Table, key: &[String], value: Value) {
+/// Sets a key, in the section that is there already where one is the same; gives the key's whole name.
+fn set(table: &mut Table, key: &[String], value: Value) -> String {
     match key {
-        [] => {}
+        [] => String::new(),
         [last] => {
             table.insert(last.clone(), value);
+            last.clone()
         }
         [section, rest @ ..] => {
+            let known = table.keys().find(|known| is_same_key(known, section));
+            let section = known.unwrap_or(section).clone();
             let inner = table
-                .entry(section)
+                .entry(&section)
                 .or_insert_with(|| Value::Table(Table::new()));
             if !inner.is_table() {
                 *inner = Value::Table(Table::new());
             }
-            set(
-                inner.as_table_mut().expect("it was made a table"),
-                rest,
-                value,
-            );
+            let inner = inner.as_table_mut().expect("it was made a table");
+            format!("{section}.{}", set(inner, rest, value))
         }
     }
 }
@@ -191,6 +240,47 @@ mod tests {
         assert!(
             printed.contains("index_memory = \"4GiB\"  # default"),
             "{printed}"
+        );
+    }
+
+    const CREDENTIALS: &str =
+        "[credentials.kafka-eu]\nusername = \"atoll\"\npassword_file = \"/etc/atoll/kafka-eu\"\n";
+
+    #[test]
+    fn credentials_come_from_the_file_and_the_environment_and_passwords_are_not_printed() {
+        let pairs = [
+            ("ATOLL_CREDENTIALS__KAFKA_EU__USERNAME", "other"),
+            ("ATOLL_CREDENTIALS__KAFKA_EU__PASSWORD", "12345"),
+            ("ATOLL_CREDENTIALS__KAFKA_US__USERNAME", "third"),
+        ];
+        let file = file(&format!("{NODE}{CREDENTIALS}"));
+        let (settings, sources): (NodeSettings, _) =
+            load(file.path(), environment(&pairs)).unwrap();
+        let eu = settings.credentials_named("kafka-eu").unwrap();
+        assert_eq!(eu.username.as_deref(), Some("other"));
+        assert_eq!(
+            eu.password.as_ref().map(|password| password.0.as_str()),
+            Some("12345")
+        );
+        assert_eq!(settings.credentials.len(), 2);
+        let us = settings.credentials_named("kafka-us").unwrap();
+        assert_eq!(us.username.as_deref(), Some("third"));
+        let printed = print(&settings, &sources);
+        let expected = "[credentials.kafka-eu]\npassword_file = \"/etc/atoll/kafka-eu\"  # ";
+        assert!(printed.contains(expected), "{printed}");
+        let expected = "username = \"other\"  # environment ATOLL_CREDENTIALS__KAFKA_EU__USERNAME";
+        assert!(printed.contains(expected), "{printed}");
+        assert!(!printed.contains("12345"), "{printed}");
+    }
+
+    #[test]
+    fn a_password_in_a_file_is_refused_with_where_it_goes() {
+        let text = format!("{NODE}{CREDENTIALS}password = \"hunter2\"\n");
+        let error = load::<NodeSettings>(file(&text).path(), environment(&[])).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("ATOLL_CREDENTIALS__KAFKA_EU__PASSWORD") && !error.contains("hunter2"),
+            "{error}"
         );
     }
 

@@ -116,6 +116,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         | "AuditLog"
         | "Diagnose"
         | "ListQuotas"
+        | "ListRegions"
         | "Check"
         | "ServerReflectionInfo" => Vec::new(),
         _ => panic!("this test has no request for {path}: give it one that names the project"),

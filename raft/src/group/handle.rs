@@ -361,11 +361,20 @@ impl<S: StateMachine> Group<S> {
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
         let index = |log_id: Option<super::types::LogId>| log_id.map_or(0, |log_id| log_id.index);
+        let leads = metrics.state == ServerState::Leader;
+        // A leader stays one in its own eyes, whoever is gone.
+        let heard_lately =
+            |millis: u64| Duration::from_millis(millis) < self.settings.timing.election * 2;
+        let has_quorum = match leads {
+            true => metrics.millis_since_quorum_ack.is_none_or(heard_lately),
+            false => metrics.current_leader.is_some(),
+        };
         GroupStatus {
             node: self.node,
             term: metrics.current_term,
             leader: metrics.current_leader.map(node),
-            leads: metrics.state == ServerState::Leader,
+            leads,
+            has_quorum,
             voters: membership.voter_ids().map(node).collect(),
             learners: membership.learner_ids().map(node).collect(),
             last_index: metrics.last_log_index.unwrap_or(0),

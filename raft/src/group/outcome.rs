@@ -82,6 +82,9 @@ pub struct GroupStatus {
     pub leader: Option<NodeId>,
     /// Whether this member does.
     pub leads: bool,
+    /// Whether a majority answers, as far as is known: of one that leads by what it hears itself, else by
+    /// there being a leader.
+    pub has_quorum: bool,
     /// Who votes.
     pub voters: BTreeSet<NodeId>,
     /// Who follows without a vote.

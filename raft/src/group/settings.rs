@@ -42,13 +42,22 @@ pub struct GroupFiles {
 }
 
 impl GroupTiming {
-    /// One heartbeat a round trip, elections after ten, both within what a busy machine can keep.
+    /// For members in one region: what a busy machine can keep.
     #[must_use]
-    pub fn of_round_trip(round_trip: Duration) -> Self {
-        let heartbeat = round_trip.clamp(Duration::from_millis(100), Duration::from_secs(1));
+    pub const fn within_a_region() -> Self {
         Self {
-            heartbeat,
-            election: heartbeat * 10,
+            heartbeat: Duration::from_millis(100),
+            election: Duration::from_secs(1),
+        }
+    }
+
+    /// For members in several regions, which may be 200 ms apart: elections after ten round trips. A
+    /// heartbeat is two of them, since openraft gives up each message that brings no answer within one.
+    #[must_use]
+    pub const fn between_regions() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(400),
+            election: Duration::from_secs(2),
         }
     }
 }
@@ -56,7 +65,7 @@ impl GroupTiming {
 impl Default for GroupSettings {
     fn default() -> Self {
         Self {
-            timing: GroupTiming::of_round_trip(Duration::ZERO),
+            timing: GroupTiming::within_a_region(),
             snapshot_every: 2_000,
             keep_behind_snapshot: 500,
             snapshot_piece_bytes: 1 << 20,

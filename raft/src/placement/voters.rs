@@ -3,22 +3,45 @@
 //! One function for both groups: a place is a zone for the regional group, a region for the global
 //! one. Two voters lose quorum when either fails, so a group goes from one to three.
 
-use super::state::Placement;
+use super::state::Member;
 use proto::id::NodeId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// Whether another node than `node` that may vote has its name and `answers`. An empty directory is a new
-/// node under the old name, so such a one stands in for a voter that is silent: that one's disk is
-/// gone, and its vote with it, or somebody took its place on purpose.
+/// What a group's voters are spread over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// The regional group's over zones: five from five of them.
+    Zones,
+    /// The global group's over regions: five from three of them, as 2 + 2 + 1, since a whole region may be
+    /// away and then one more node.
+    Regions,
+}
+
+impl Spread {
+    /// From how many places on there are five.
+    const fn places_of_five(self) -> usize {
+        match self {
+            Self::Zones => 5,
+            Self::Regions => 3,
+        }
+    }
+}
+
+/// Whether another node than `node` that may vote has its name and `answers`; `members` are those of its
+/// region. An empty directory is a new node under the old name, so such a one stands in for a voter that is
+/// silent: that one's disk is gone, and its vote with it, or somebody took its place on purpose.
 pub fn has_successor(
-    placement: &Placement,
+    members: &BTreeMap<NodeId, Arc<Member>>,
     node: NodeId,
     answers: impl Fn(NodeId) -> bool,
 ) -> bool {
-    let Some(silent) = placement.members.get(&node) else {
+    let Some(silent) = members.get(&node) else {
         return false;
     };
-    placement.members.values().any(|member| {
+    members.values().any(|member| {
         member.node != node
             && member.name == silent.name
             && member.voter
@@ -38,7 +61,7 @@ pub struct Candidate {
     pub reachable: bool,
 }
 
-/// The voters there should be: five from five places, else three, else what there is.
+/// The voters there should be: five from as many places as `spread` says, else three, else what there is.
 ///
 /// Present voters stay, also silent ones, unless another can take their place: a voter that is
 /// replaced for a short silence costs more than it brings. `silent` names those given up.
@@ -47,6 +70,7 @@ pub fn choose(
     candidates: &[Candidate],
     present: &BTreeSet<NodeId>,
     silent: &BTreeSet<NodeId>,
+    spread: Spread,
 ) -> BTreeSet<NodeId> {
     let usable: Vec<_> = candidates
         .iter()
@@ -57,7 +81,7 @@ pub fn choose(
         .collect();
     let places: BTreeSet<_> = usable.iter().map(|candidate| &candidate.place).collect();
     let wanted = match (usable.len(), places.len()) {
-        (5.., 5..) => 5,
+        (5.., places) if places >= spread.places_of_five() => 5,
         (3.., _) => 3,
         _ => 1,
     };
@@ -93,6 +117,16 @@ mod tests {
     use super::*;
 
     fn check(nodes: &[(u64, &str, bool)], present: &[u64], silent: &[u64], expected: &[u64]) {
+        check_over(Spread::Zones, nodes, present, silent, expected);
+    }
+
+    fn check_over(
+        spread: Spread,
+        nodes: &[(u64, &str, bool)],
+        present: &[u64],
+        silent: &[u64],
+        expected: &[u64],
+    ) {
         let candidates: Vec<_> = nodes
             .iter()
             .map(|(node, place, reachable)| Candidate {
@@ -103,7 +137,7 @@ mod tests {
             .collect();
         let set = |ids: &[u64]| ids.iter().map(|id| NodeId(*id)).collect::<BTreeSet<_>>();
         assert_eq!(
-            choose(&candidates, &set(present), &set(silent)),
+            choose(&candidates, &set(present), &set(silent), spread),
             set(expected)
         );
     }
@@ -137,6 +171,40 @@ mod tests {
             (5, "e", true),
         ];
         check(&five, &[1, 2, 3], &[], &[1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn over_three_regions_there_are_five_and_no_region_has_a_majority() {
+        let region =
+            |first: u64, name, is_up| (first..first + 3).map(move |node| (node, name, is_up));
+        let of = |up: [bool; 3]| -> Vec<(u64, &str, bool)> {
+            let [a, b, c] = up;
+            let all = region(1, "a", a)
+                .chain(region(4, "b", b))
+                .chain(region(7, "c", c));
+            all.collect()
+        };
+        let regions = Spread::Regions;
+        let all = of([true; 3]);
+        check_over(regions, &all[..3], &[1], &[], &[1, 2, 3]);
+        check_over(regions, &all[..6], &[1, 2, 3], &[], &[1, 2, 4]);
+        check_over(regions, &all, &[1, 2, 4], &[], &[1, 2, 4, 5, 7]);
+        check_over(regions, &all[2..7], &[3, 4], &[], &[3, 4, 5, 6, 7]);
+        // One node of each: three.
+        let three = [all[0], all[3], all[6]];
+        check_over(regions, &three, &[1], &[], &[1, 4, 7]);
+        // A region that is away keeps its votes for a while; then those that are there have them.
+        let without_a = of([false, true, true]);
+        check_over(regions, &without_a, &[1, 2, 4, 5, 7], &[], &[1, 2, 4, 5, 7]);
+        check_over(
+            regions,
+            &without_a,
+            &[1, 2, 4, 5, 7],
+            &[1, 2],
+            &[4, 5, 6, 7, 8],
+        );
+        // Back again, they are spread again.
+        check_over(regions, &all, &[4, 5, 6, 7, 8], &[], &[1, 4, 5, 7, 8]);
     }
 
     #[test]

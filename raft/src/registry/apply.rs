@@ -144,8 +144,13 @@ impl Registry {
             founding.name, founding.sharding.shards
         )];
         self.founding = Some(Arc::new(founding));
+        // The only region waits for nobody; of several each says when it can serve.
+        let state = match regions.len() {
+            1 => RegionState::Active,
+            _ => RegionState::Joining,
+        };
         for settings in regions {
-            words.extend(self.add_region(settings, RegionState::Active)?);
+            words.extend(self.add_region(settings, state)?);
         }
         Ok(words)
     }

@@ -14,6 +14,8 @@ pub struct Seen<'a> {
     pub groups: Vec<GroupSeen>,
     /// The nodes that give signs of life.
     pub alive: BTreeSet<NodeId>,
+    /// Nodes of other regions as people call them.
+    pub elsewhere: BTreeMap<NodeId, String>,
     /// Shards of the node that answers which it cannot read now.
     pub unreadable: usize,
     /// Its rows that are damaged on disk.
@@ -49,7 +51,10 @@ pub fn warnings(seen: &Seen<'_>) -> Vec<String> {
 impl Seen<'_> {
     fn name(&self, node: NodeId) -> String {
         let member = self.placement.members.get(&node);
-        member.map_or_else(|| format!("node {node}"), |member| member.name.clone())
+        let own = member.map(|member| member.name.clone());
+        let elsewhere = || self.elsewhere.get(&node).cloned();
+        own.or_else(elsewhere)
+            .unwrap_or_else(|| format!("node {node}"))
     }
 
     fn names(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {
@@ -271,6 +276,7 @@ mod tests {
             placement,
             groups,
             alive: alive.iter().copied().map(NodeId).collect(),
+            elsewhere: BTreeMap::from([(NodeId(70), "us/us-1".into())]),
             unreadable: 0,
             damaged: 0,
         };

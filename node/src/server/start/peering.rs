@@ -19,6 +19,7 @@ use crate::{
         peers::{Groups, Peers},
         registration,
         remote_writes::TakenWrites,
+        rosters::{RosterDesk, Rosters},
         running::Background,
         shards::{self, Input},
         snapshots::Progress,
@@ -128,9 +129,10 @@ pub(super) fn take_part(
     peering: &Peering,
     (groups, home): (&Metadata, &Arc<dyn Home>),
     background: &mut Background,
-) -> Result<(), StartError> {
+) -> Result<Rosters, StartError> {
     let (me, peers) = (&peering.me, &peering.peers);
     let (global, regional) = (groups.global.clone(), groups.regional.clone());
+    let rosters = Rosters::new(groups.region, global.clone(), regional.clone());
     let states = States {
         global: global.clone(),
         regional: regional.clone(),
@@ -145,8 +147,11 @@ pub(super) fn take_part(
         global: global.clone(),
         regional: regional.clone(),
         region: settings.node.region.to_string(),
+        rosters: rosters.clone(),
     };
     peers.offer(Call::Join, Arc::new(desk));
+    peers.offer(Call::Rosters, Arc::new(RosterDesk(rosters.clone())));
+    background.spawn(rosters.clone().exchange(Arc::clone(&peering.mesh)));
     let mesh = Arc::clone(&peering.mesh);
     background.spawn(registration::tell_mesh(regional.clone(), mesh));
     background.spawn(registration::seek(
@@ -156,14 +161,15 @@ pub(super) fn take_part(
         global,
         regional,
     ));
-    enrol((settings, components), peering, (groups, home), background)
+    enrol((settings, components), peering, (groups, home), background)?;
+    Ok(rosters)
 }
 
 /// Lets the global group grow, where this node leads it.
 pub(super) fn grow(
     settings: &NodeSettings,
     (mesh, groups): (&Arc<Mesh>, &Metadata),
-    liveness: Liveness,
+    (liveness, rosters): (Liveness, Rosters),
     background: &mut Background,
 ) {
     let growth = Growth {
@@ -172,6 +178,7 @@ pub(super) fn grow(
         mesh: Arc::clone(mesh),
         region: settings.node.region.to_string(),
         liveness,
+        rosters,
     };
     background.spawn(growth.keep());
 }

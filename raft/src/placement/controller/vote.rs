@@ -1,7 +1,7 @@
 //! Who votes in the region's group: it grows, replaces who is lost or emptied, and lets removed ones go.
 
 use super::{Controller, Effect};
-use crate::placement::voters::{self, Candidate};
+use crate::placement::voters::{self, Candidate, Spread};
 use proto::id::NodeId;
 use std::collections::BTreeSet;
 
@@ -25,7 +25,8 @@ impl Controller {
             return;
         }
         let silent = self.given_up(now_millis, since_millis);
-        let wanted = voters::choose(&self.candidates(now_millis), &present, &silent);
+        let candidates = self.candidates(now_millis);
+        let wanted = voters::choose(&candidates, &present, &silent, Spread::Zones);
         if wanted != self.voters {
             self.voters_proposed_millis = Some(now_millis);
             effects.push(Effect::SetVoters(wanted));
@@ -56,7 +57,8 @@ impl Controller {
             let waited = now_millis.saturating_sub(heard.max(since_millis));
             // Nothing comes back from a disk that another one stands in for.
             let heard_lately = |node| self.heard_lately(now_millis, node);
-            let is_succeeded = || voters::has_successor(&self.placement, **node, heard_lately);
+            let is_succeeded =
+                || voters::has_successor(&self.placement.members, **node, heard_lately);
             waited >= self.settings.voter_lost_after_millis
                 || (waited >= self.settings.lost_after_millis && is_succeeded())
         };
