@@ -122,9 +122,10 @@ start() {
     settings "$folder" "$port" >"$folder/server.properties"
     logging >"$folder/log4j2.properties"
     if [[ ! -e "$folder/log/meta.properties" ]]; then
-        # An id of 16 bytes in Kafka's own writing; each wiped broker is another cluster.
+        # An id of 16 bytes in Kafka's own writing; each wiped broker is another cluster. One that began
+        # with a dash would be taken for an option.
         local id
-        id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')"
+        id="$({ printf 'A'; head -c 15 /dev/urandom; } | base64 | tr '+/' '-_' | tr -d '=')"
         (java_of "$folder" 128m kafka.tools.StorageTool format --cluster-id "$id" \
             --config "$folder/server.properties") >"$folder/format.txt" 2>&1 ||
             fail "formatting failed: $(tail -n 3 "$folder/format.txt")"

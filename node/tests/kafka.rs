@@ -155,7 +155,7 @@ fn clients_can_prove_a_password_and_speak_tls() {
 
 #[test]
 fn links_over_kafka() {
-    let Some(broker) = Broker::start() else {
+    let Some(broker) = Broker::start("eu") else {
         return;
     };
     topics_are_made_as_the_settings_say_and_refused_otherwise(&broker);

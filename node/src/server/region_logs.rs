@@ -8,6 +8,7 @@ use crate::{
         kafka::{Brokers, KafkaReader, KafkaWriter, Topic, topic_name},
         read_on_a_thread,
     },
+    settings::{self, NodeSettings},
 };
 use proto::id::{PlacementId, RegionId, ShardId};
 use raft::registry::{
@@ -24,9 +25,6 @@ use tokio::{
 /// What could not be opened is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// How a region's brokers are spoken to, by its settings and this node's credentials.
-pub type BrokersOf = Arc<dyn Fn(&KafkaSettings) -> Result<Brokers, String> + Send + Sync>;
-
 /// See the module. Clones are the same logs.
 #[derive(Clone)]
 pub struct KafkaLogs {
@@ -34,8 +32,8 @@ pub struct KafkaLogs {
     pub own: RegionId,
     /// The regions and their settings.
     pub catalogs: watch::Receiver<Arc<Catalog>>,
-    /// How brokers are spoken to.
-    pub brokers: BrokersOf,
+    /// This node's, with its credentials.
+    pub node: Arc<NodeSettings>,
     /// The shards, which take what comes.
     pub inputs: mpsc::Sender<Input>,
     /// Time.
@@ -78,7 +76,8 @@ impl KafkaLogs {
         let own_name = (placement != EVERYWHERE).then(|| format!("p{}", placement.0));
         let name = topic_name(&cluster, region.settings.name.as_str(), own_name.as_deref());
         Ok(Place {
-            brokers: (self.brokers)(&settings)?,
+            brokers: settings::brokers(&region.settings.name, &settings, &self.node)
+                .map_err(|error| error.to_string())?,
             topic: Topic {
                 name,
                 partitions: settings.partitions,

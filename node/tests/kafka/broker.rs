@@ -8,10 +8,9 @@ use std::{
 };
 use tempfile::TempDir;
 
-const REGION: &str = "eu";
-
 /// A running broker; it ends with the test.
 pub struct Broker {
+    region: &'static str,
     folder: TempDir,
     port: u16,
 }
@@ -35,8 +34,8 @@ fn free_port() -> u16 {
 }
 
 impl Broker {
-    /// Starts one; none where it is not installed, which is said. With `CI=true` it has to be.
-    pub fn start() -> Option<Self> {
+    /// Starts one of a region; none where it is not installed, which is said. With `CI=true` it has to be.
+    pub fn start(region: &'static str) -> Option<Self> {
         let path = Command::new(script()).arg("path").output().unwrap();
         let jars = PathBuf::from(String::from_utf8(path.stdout).unwrap().trim());
         if !jars.exists() {
@@ -47,14 +46,23 @@ impl Broker {
         }
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        let broker = Self { folder, port };
+        let broker = Self {
+            region,
+            folder,
+            port,
+        };
         broker.start_again();
         Some(broker)
     }
 
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    #[allow(dead_code, reason = "tests of whole regions name the address")]
     pub fn brokers(&self) -> Brokers {
         Brokers {
-            addresses: vec![format!("127.0.0.1:{}", self.port)],
+            addresses: vec![self.address()],
             security: Security::Plaintext,
         }
     }
@@ -68,13 +76,13 @@ impl Broker {
     }
 
     pub fn start_again(&self) {
-        let output = self.run(&["start", REGION, &self.port.to_string()]);
+        let output = self.run(&["start", self.region, &self.port.to_string()]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{error}");
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.run(&["pid", REGION]);
+        let pid = self.run(&["pid", self.region]);
         let pid = String::from_utf8(pid.stdout).unwrap();
         let sent = Command::new("kill")
             .args([signal, pid.trim()])
@@ -94,7 +102,7 @@ impl Broker {
     pub fn kill(&self) {
         self.signal("-KILL");
         // Its port is free once it is gone.
-        while self.run(&["pid", REGION]).status.success() {
+        while self.run(&["pid", self.region]).status.success() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
@@ -102,6 +110,6 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        drop(self.run(&["wipe", REGION]));
+        drop(self.run(&["wipe", self.region]));
     }
 }

@@ -44,6 +44,11 @@ pub struct Cluster {
 impl Cluster {
     /// All nodes of all regions, founded by one command, each shard in sync on two nodes of its region.
     pub fn start() -> Self {
+        Self::founded_as(CLUSTER)
+    }
+
+    /// The same, with other settings of the cluster.
+    pub fn founded_as(settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ports: Vec<Vec<u16>> = REGIONS
             .iter()
@@ -59,7 +64,7 @@ impl Cluster {
             regions: regions.collect(),
             dir,
         };
-        cluster.found();
+        cluster.found(settings);
         for region in 0..REGIONS.len() {
             wait_for("two copies of each shard", || {
                 cluster.is_whole(region).then_some(())
@@ -68,9 +73,9 @@ impl Cluster {
         cluster
     }
 
-    fn found(&self) {
+    fn found(&self, settings: &str) {
         let file = self.dir.path().join("cluster.toml");
-        fs::write(&file, CLUSTER).unwrap();
+        fs::write(&file, settings).unwrap();
         let at = format!("127.0.0.1:{}", self.regions[0].ports[0] + 2);
         wait_for("the first node to be founded", || {
             let mut init = atoll();

@@ -101,7 +101,8 @@ impl Topic {
                     wanted: self.partitions,
                 });
             }
-            handle.block_on(tokio::time::sleep(Duration::from_millis(100)));
+            // Made inside, where there is a timer.
+            handle.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
         }
         let code = RDKafkaErrorCode::UnknownTopicOrPartition;
         Err(self.fault("find", KafkaError::MetadataFetch(code)))

@@ -81,7 +81,12 @@ pub(super) fn hold_shards(
         snapshots: orders,
         now: components.clock.now(),
         board: board.clone(),
-        links: links::parts(components, (&me, groups.region), global, &inputs),
+        links: links::parts(
+            (settings, components),
+            (&me, groups.region),
+            global,
+            &inputs,
+        ),
         pace: Pace::of(&settings.store),
         planted: components.planted,
     });

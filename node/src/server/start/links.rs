@@ -3,24 +3,22 @@
 use crate::{
     components::Components,
     peer::Me,
-    region_log::{
-        RegionLogs,
-        kafka::{Brokers, Security},
-    },
+    region_log::RegionLogs,
     server::{
         global::Global,
         region_logs::KafkaLogs,
         shards::{Input, LinkParts},
     },
+    settings::NodeSettings,
 };
 use proto::id::RegionId;
-use raft::registry::region::{KafkaSettings, Transport};
+use raft::registry::region::Transport;
 use std::sync::Arc;
 use tokio::{runtime::Handle, sync::mpsc};
 
 /// What the shards' links are made of.
 pub(super) fn parts(
-    components: &Components,
+    (settings, components): (&NodeSettings, &Components),
     (me, own): (&Me, RegionId),
     global: &Global,
     inputs: &mpsc::Sender<Input>,
@@ -32,7 +30,7 @@ pub(super) fn parts(
             let logs = KafkaLogs {
                 own,
                 catalogs: global.catalogs(),
-                brokers: Arc::new(brokers),
+                node: Arc::new(settings.clone()),
                 inputs: inputs.clone(),
                 clock: Arc::clone(&components.clock),
                 runtime: Handle::current(),
@@ -46,11 +44,4 @@ pub(super) fn parts(
         cluster: cluster.expect("metadata comes with a cluster"),
         logs,
     }
-}
-
-fn brokers(settings: &KafkaSettings) -> Result<Brokers, String> {
-    Ok(Brokers {
-        addresses: settings.brokers.clone(),
-        security: Security::Plaintext,
-    })
 }
