@@ -7,6 +7,7 @@
 mod clock;
 mod datagrams;
 mod entropy;
+mod links;
 mod network;
 mod recent_log;
 mod runtime;
@@ -15,6 +16,7 @@ mod storage;
 pub use clock::{Clock, Now, SystemClock};
 pub use datagrams::{Datagrams, Envelope, Received, Sent, Socket, UdpDatagrams};
 pub use entropy::{Entropy, SystemEntropy};
+pub use links::{LinkEndpoint, LinkNetwork, PlainLinks, QuicLinks};
 pub use network::{Connection, Listener, Network, TcpNetwork};
 pub use recent_log::RecentLog;
 pub use runtime::runtime;
@@ -33,6 +35,8 @@ pub struct Components {
     pub entropy: Arc<dyn Entropy>,
     /// Connections between nodes and from clients.
     pub network: Arc<dyn Network>,
+    /// Connections between nodes of different regions.
+    pub links: Arc<dyn LinkNetwork>,
     /// Gossip between nodes.
     pub datagrams: Arc<dyn Datagrams>,
     /// Where nodes keep their files.
@@ -51,6 +55,7 @@ impl Components {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             network: Arc::new(TcpNetwork),
+            links: Arc::new(QuicLinks),
             datagrams: Arc::new(UdpDatagrams),
             storage: Arc::new(Directories),
             place: Blocking::Threads,

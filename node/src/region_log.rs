@@ -8,7 +8,7 @@
 pub mod kafka;
 mod reading;
 
-pub use reading::{OrderBook, ReadOrder, Reading, Turn, Turns, read_on_a_thread};
+pub use reading::{OrderBook, Orders, ReadOrder, Reading, Turn, Turns, read_on_a_thread};
 
 use bytes::Bytes;
 use proto::id::{PlacementId, RegionId, ShardId};
@@ -112,6 +112,10 @@ pub trait LogReader: Send {
 
 /// What carries the streams of a cluster's regions, as the log's thread has it: none of its methods waits.
 pub trait RegionLogs: Send + Sync {
+    /// Whether what is written is one copy that all others read; else each reads this node's own log.
+    fn is_shared(&self) -> bool {
+        true
+    }
     /// Where a region's log has the streams of a shard.
     fn partition(&self, region: RegionId, shard: ShardId) -> Partition;
     /// Begins to read another region's log of a placement; it ends when what is given is dropped. What

@@ -14,6 +14,7 @@ mod join_token;
 
 mod channel;
 mod explain;
+mod links;
 mod prefixed;
 
 mod datagram;
@@ -33,6 +34,7 @@ pub use founding::{
 };
 pub use identity::{Asks, Identity, NodeKey, Papers, public_key_bytes};
 pub use join_token::{JoinToken, JoinTokenError};
+pub use links::LinkConfigs;
 pub use listener::{Served, Shown, TlsError, TlsListener};
 pub use secrets::{FIRST_TOKEN, random_bits};
 

@@ -37,6 +37,7 @@ mod admin;
 mod attempts;
 mod client_tls;
 mod definitions;
+mod direct;
 mod edge;
 mod fetch;
 mod guard;

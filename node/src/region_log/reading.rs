@@ -33,11 +33,13 @@ pub enum ReadOrder {
     Stop(Partition),
 }
 
-#[derive(Default)]
-struct Orders {
+/// What a reader was told since it looked last.
+#[derive(Debug, Default)]
+pub struct Orders {
     /// The newest for each partition: none to stop.
-    reads: BTreeMap<Partition, Option<From>>,
-    flows: BTreeMap<Partition, Flow>,
+    pub reads: BTreeMap<Partition, Option<From>>,
+    /// Whether partitions flow, where that changed.
+    pub flows: BTreeMap<Partition, Flow>,
     ended: bool,
 }
 
@@ -64,6 +66,15 @@ impl Drop for Reading {
 
 /// The other end of a [`Reading`]: what a reader is told.
 pub struct OrderBook(Arc<Mutex<Orders>>);
+
+impl OrderBook {
+    /// What there is; none once the reading ended.
+    #[must_use]
+    pub fn take(&self) -> Option<Orders> {
+        let mut orders = self.0.lock();
+        (!orders.ended).then(|| mem::take(&mut *orders))
+    }
+}
 
 impl Reading {
     /// One that nobody reads for yet.
@@ -144,13 +155,7 @@ where
 
     /// Takes orders and looks for records, waiting no longer than `wait`; none once the reading ended.
     pub fn next(&mut self, wait: Duration) -> Option<Turn> {
-        let orders = {
-            let mut orders = self.book.0.lock();
-            if orders.ended {
-                return None;
-            }
-            mem::take(&mut *orders)
-        };
+        let orders = self.book.take()?;
         self.take(orders);
         Some(self.work(wait).unwrap_or_else(|fault| Turn {
             arrivals: vec![Arrival::Trouble(fault)],

@@ -92,6 +92,21 @@ impl Proof {
     }
 }
 
+/// What a node shows of itself on links between regions.
+pub(super) enum Shown {
+    /// Nothing: its cluster is open, or it does not belong to one yet.
+    Nothing,
+    /// Its certificate, both ways.
+    Papers {
+        /// For connections that it takes.
+        server: Arc<ServerConfig>,
+        /// For those that it makes.
+        client: Arc<ClientConfig>,
+        /// Whom it expects.
+        name: String,
+    },
+}
+
 /// A connection that was accepted.
 pub enum Met {
     /// As the cluster wants it.
@@ -179,6 +194,17 @@ impl Security {
         let acceptor = TlsAcceptor::from(Arc::new(inward));
         *self.0.write() = State::Member(Outward::new(papers.cluster, outward)?, acceptor);
         Ok(())
+    }
+
+    pub(super) fn shown(&self) -> Shown {
+        match &*self.0.read() {
+            State::Open | State::Trusting(_) => Shown::Nothing,
+            State::Member(outward, acceptor) => Shown::Papers {
+                server: Arc::clone(acceptor.config()),
+                client: Arc::clone(outward.connector.config()),
+                name: names::of_all(outward.cluster),
+            },
+        }
     }
 
     /// Secures a connection that another node made.

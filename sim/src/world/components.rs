@@ -4,7 +4,9 @@
 use super::datagrams::SimDatagrams;
 use crate::{random::Random, run::EPOCH};
 use async_trait::async_trait;
-use node::components::{Clock, Components, Connection, Entropy, Listener, Network, Now, Storage};
+use node::components::{
+    Clock, Components, Connection, Entropy, Listener, Network, Now, PlainLinks, Storage,
+};
 use raft::group::Blocking;
 use replication::planted::Planted;
 use std::{
@@ -30,6 +32,7 @@ pub fn components(
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::of(seed, host)),
         network: Arc::new(SimNetwork),
+        links: Arc::new(PlainLinks(Arc::new(SimNetwork))),
         datagrams: Arc::new(SimDatagrams),
         storage,
         place: Blocking::Inline,

@@ -7,18 +7,21 @@
 
 mod applying;
 mod beating;
+mod board;
 mod load;
 mod receiving;
 mod sending;
+mod shipped;
 mod streams;
 
+pub use board::LinkBoard;
 pub use load::{Load, Loaded};
-pub use receiving::{Arrived, Came};
+pub use receiving::{Arrived, Beat, Came};
 pub use streams::Streams;
 
 use super::driver::{Driver, replication_now};
 use crate::region_log::{LogWriter, Partition, RegionLogs};
-use proto::id::{BootId, ClusterId, NodeId, PlacementId, RegionId, ShardId};
+use proto::id::{BootId, ClusterId, Incarnation, NodeId, PlacementId, RegionId, ShardId};
 use receiving::{Incoming, Receiving};
 use replication::{
     Micros, RoleName,
@@ -50,6 +53,8 @@ pub struct LinkParts {
     pub cluster: ClusterId,
     /// What carries records; none where the cluster has no such transport.
     pub logs: Option<Arc<dyn RegionLogs>>,
+    /// What is said to those who read this node's log itself.
+    pub board: LinkBoard,
 }
 
 /// The cores of one shard.
@@ -64,6 +69,7 @@ pub(super) struct ShardLinks {
 pub(super) struct Links {
     cluster: ClusterId,
     logs: Option<Arc<dyn RegionLogs>>,
+    board: LinkBoard,
     echoes: Echoes,
     streams: Streams,
     shards: BTreeMap<ShardId, ShardLinks>,
@@ -75,10 +81,15 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(parts: LinkParts, region: RegionId, node: NodeId, boot: BootId) -> Self {
-        let LinkParts { cluster, logs } = parts;
+        let LinkParts {
+            cluster,
+            logs,
+            board,
+        } = parts;
         Self {
             cluster,
             logs,
+            board,
             echoes: Echoes::new(cluster, region, node, boot),
             streams: Streams::default(),
             shards: BTreeMap::new(),
@@ -92,6 +103,11 @@ impl Links {
     /// Whether there is another region to speak with.
     pub(super) fn is_idle(&self) -> bool {
         self.streams.is_empty() || self.logs.is_none()
+    }
+
+    /// Whether what is shipped is one copy for all.
+    fn is_shared(&self) -> bool {
+        self.logs.as_ref().is_some_and(|logs| logs.is_shared())
     }
 
     fn partition(&self, region: RegionId, shard: ShardId) -> Partition {
@@ -171,8 +187,13 @@ impl Driver {
             links
                 .sending
                 .insert(placement, self.open_sending(shard, placement));
-            self.begin_writing(placement);
+            if self.links.is_shared() {
+                self.begin_writing(placement);
+            }
         }
+        let replica = self.replicas.get(&shard);
+        let is_reborn = replica.is_some_and(|replica| replica.fence().incarnation > Incarnation(1));
+        self.links.board.begin(shard, is_reborn);
         for (origin, placement) in streams.others() {
             let receiving = self.open_receiving(shard, origin, placement);
             links.receiving.insert((origin, placement), receiving);
@@ -186,6 +207,7 @@ impl Driver {
         let Some(links) = self.links.shards.remove(&shard) else {
             return;
         };
+        self.links.board.end(shard);
         for placement in links.sending.keys() {
             self.holds
                 .ends_shipping(self.writer.store(), shard, *placement);

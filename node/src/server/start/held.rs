@@ -1,6 +1,6 @@
 //! The node's shards, put to work on what the store holds of them.
 
-use super::{StartError, files::Files, links, peering::Peering};
+use super::{StartError, files::Files, links::Wires, peering::Peering};
 use crate::{
     components::Components,
     peer::{Me, Mesh},
@@ -42,7 +42,7 @@ pub(super) fn hold_shards(
     (settings, components): (&NodeSettings, &Components),
     files: Files,
     peering: Peering,
-    (groups, global): (&Metadata, &Global),
+    (groups, global, wires): (&Metadata, &Global, Wires),
     background: &mut Background,
 ) -> Result<Held, StartError> {
     let Peering {
@@ -81,7 +81,7 @@ pub(super) fn hold_shards(
         snapshots: orders,
         now: components.clock.now(),
         board: board.clone(),
-        links: links::parts(
+        links: wires.parts(
             (settings, components),
             (&me, groups.region),
             global,
@@ -102,6 +102,7 @@ pub(super) fn hold_shards(
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
     repair_rows(components, (&mesh, &peers), (&store, &region), background);
+    wires.serve(&me, (&store, &region), components.place, background);
     Ok(Held {
         inputs,
         mesh,

@@ -1,47 +1,119 @@
 //! What carries streams between regions, as the cluster was founded.
 
+use super::{StartError, io};
 use crate::{
-    components::Components,
+    components::{Components, LinkEndpoint},
     peer::Me,
     region_log::RegionLogs,
     server::{
+        direct::{DirectLogs, LinkServer},
         global::Global,
+        region::RegionView,
         region_logs::KafkaLogs,
-        shards::{Input, LinkParts},
+        rosters::Rosters,
+        running::Background,
+        shards::{Input, LinkBoard, LinkParts},
     },
     settings::NodeSettings,
 };
 use proto::id::RegionId;
-use raft::registry::region::Transport;
+use raft::{group::Blocking, registry::region::Transport};
 use std::sync::Arc;
+use store::Store;
 use tokio::{runtime::Handle, sync::mpsc};
 
-/// What the shards' links are made of.
-pub(super) fn parts(
+/// This node's way to other regions.
+pub(super) struct Wires {
+    rosters: Rosters,
+    /// Where other regions' nodes come to; none where a broker carries the streams.
+    endpoint: Option<Arc<dyn LinkEndpoint>>,
+    board: LinkBoard,
+}
+
+/// Listens for other regions, where they come themselves.
+pub(super) async fn open(
     (settings, components): (&NodeSettings, &Components),
-    (me, own): (&Me, RegionId),
-    global: &Global,
-    inputs: &mpsc::Sender<Input>,
-) -> LinkParts {
+    me: &Me,
+    (global, rosters): (&Global, &Rosters),
+) -> Result<Wires, StartError> {
+    let endpoint = match transport(global) {
+        Some(Transport::Direct) => {
+            let address = settings.listen.link;
+            let opened = components.links.open(address, &me.security).await;
+            let doing = format!("listen at {address}, which is listen.link of the settings");
+            Some(opened.map_err(io(doing))?)
+        }
+        Some(Transport::Kafka) | None => None,
+    };
+    Ok(Wires {
+        rosters: rosters.clone(),
+        endpoint,
+        board: LinkBoard::default(),
+    })
+}
+
+fn transport(global: &Global) -> Option<Transport> {
     let catalog = global.catalog();
-    let transport = catalog.founding().map(|founding| founding.transport);
-    let logs = match transport {
-        Some(Transport::Kafka) => {
-            let logs = KafkaLogs {
+    catalog.founding().map(|founding| founding.transport)
+}
+
+impl Wires {
+    /// What the shards' links are made of.
+    pub(super) fn parts(
+        &self,
+        (settings, components): (&NodeSettings, &Components),
+        (me, own): (&Me, RegionId),
+        global: &Global,
+        inputs: &mpsc::Sender<Input>,
+    ) -> LinkParts {
+        let cluster = me.cluster.cluster();
+        let cluster = cluster.expect("metadata comes with a cluster");
+        let clock = Arc::clone(&components.clock);
+        let inputs = inputs.clone();
+        let logs: Arc<dyn RegionLogs> = match &self.endpoint {
+            Some(endpoint) => Arc::new(DirectLogs {
+                cluster,
+                own,
+                rosters: self.rosters.clone(),
+                endpoint: Arc::clone(endpoint),
+                inputs,
+                clock,
+            }),
+            None => Arc::new(KafkaLogs {
                 own,
                 catalogs: global.catalogs(),
                 node: Arc::new(settings.clone()),
-                inputs: inputs.clone(),
-                clock: Arc::clone(&components.clock),
+                inputs,
+                clock,
                 runtime: Handle::current(),
-            };
-            Some(Arc::new(logs) as Arc<dyn RegionLogs>)
+            }),
+        };
+        LinkParts {
+            cluster,
+            logs: Some(logs),
+            board: self.board.clone(),
         }
-        Some(Transport::Direct) | None => None,
-    };
-    let cluster = me.cluster.cluster();
-    LinkParts {
-        cluster: cluster.expect("metadata comes with a cluster"),
-        logs,
+    }
+
+    /// Lets other regions read this node's log.
+    pub(super) fn serve(
+        self,
+        me: &Me,
+        (store, region): (&Arc<Store>, &RegionView),
+        place: Blocking,
+        background: &mut Background,
+    ) {
+        let Some(endpoint) = self.endpoint else {
+            return;
+        };
+        let cluster = me.cluster.cluster();
+        let server = LinkServer {
+            cluster: cluster.expect("metadata comes with a cluster"),
+            store: Arc::clone(store),
+            board: self.board,
+            region: region.clone(),
+            place,
+        };
+        background.spawn(server.serve(endpoint));
     }
 }

@@ -59,6 +59,12 @@ impl Driver {
             }
         }
         let now = Micros(self.now.monotonic_micros());
+        if !self.links.is_shared() {
+            let reports = beats.into_values().flat_map(|beat| beat.reports);
+            let heartbeat = self.links.echoes.beat(now, [], reports);
+            self.links.board.beat(heartbeat);
+            return;
+        }
         for ((placement, partition), beat) in beats {
             let Some(outgoing) = self.links.outgoing.get_mut(&placement) else {
                 continue;

@@ -26,9 +26,15 @@ pub struct Loaded {
 }
 
 impl Load {
+    /// Whether no more may come for now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= LIMIT
+    }
+
     /// Waits until more may come.
     pub fn wait_for_room(&self) {
-        while self.0.load(Ordering::Relaxed) >= LIMIT {
+        while self.is_full() {
             thread::sleep(PAUSE);
         }
     }

@@ -49,8 +49,18 @@ pub enum Arrived {
     },
     /// What was to be read next is gone.
     PositionLost(Partition),
+    /// A heartbeat that is in no partition.
+    Beat(Beat),
     /// For people.
     Trouble(String),
+}
+
+/// What a node says of the shards that it leads and is read for.
+pub struct Beat {
+    /// Where reading of each goes on.
+    pub positions: BTreeMap<ShardId, u64>,
+    /// What it says.
+    pub heartbeat: Heartbeat,
 }
 
 impl Arrived {
@@ -205,6 +215,12 @@ impl Driver {
                 Arrived::PositionLost(partition) => {
                     self.tell_partition(stream, partition, &LinkEvent::PositionLost);
                 }
+                Arrived::Beat(Beat {
+                    positions,
+                    heartbeat,
+                }) => {
+                    self.heartbeat_came(stream, &heartbeat, |shard| positions.get(&shard).copied())
+                }
                 Arrived::Trouble(fault) => {
                     tracing::debug!(
                         origin = came.origin.0,
@@ -226,7 +242,9 @@ impl Driver {
     ) {
         match record {
             Ok(Record::Entry(entry)) => self.entry_came(stream, entry, position),
-            Ok(Record::Heartbeat(heartbeat)) => self.heartbeat_came(stream, &heartbeat, position),
+            Ok(Record::Heartbeat(heartbeat)) => {
+                self.heartbeat_came(stream, &heartbeat, |_| Some(position));
+            }
             Err(RecordError::Malformed(fault)) => {
                 tracing::warn!(
                     origin = stream.0.0,
@@ -264,7 +282,13 @@ impl Driver {
         self.step_link(own.shard, stream, event);
     }
 
-    fn heartbeat_came(&mut self, stream: Name, heartbeat: &Heartbeat, position: u64) {
+    /// `position` says where reading of a shard goes on after it.
+    fn heartbeat_came(
+        &mut self,
+        stream: Name,
+        heartbeat: &Heartbeat,
+        position: impl Fn(ShardId) -> Option<u64>,
+    ) {
         if heartbeat.cluster != self.links.cluster || heartbeat.origin != stream.0 {
             return;
         }
@@ -272,7 +296,8 @@ impl Driver {
         self.links.echoes.hear(heartbeat, now);
         let closes: Vec<_> = self.links.echoes.closes(heartbeat).collect();
         for (closed, close) in closes {
-            if closed.placement == stream.1 {
+            if let Some(position) = position(closed.shard).filter(|_| closed.placement == stream.1)
+            {
                 self.step_link(closed.shard, stream, LinkEvent::Close { close, position });
             }
         }

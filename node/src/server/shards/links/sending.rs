@@ -8,23 +8,16 @@ use crate::region_log::{LogWriter, Report, Tag, WriteError};
 use proto::{
     entry::{EntryKind, EntryView},
     hlc::Hlc,
-    id::{Incarnation, PlacementId, Position, Sequence, ShardId},
+    id::{Incarnation, PlacementId, Position, ShardId},
     token::Reached,
 };
 use replication::{
-    Entry, Event, Micros, Remote,
+    Entry, Event, Micros,
     closes::Round,
-    link::{Audience, Outbox, OutboxEffect, OutboxEvent},
-    settings::POSITION_INTERVAL,
-    streams::decode_lineage,
+    link::{Outbox, OutboxEffect, OutboxEvent},
 };
 use std::collections::BTreeMap;
-use store::LogRead;
 
-/// A stream that shipped nothing notes how far it is once the log went on by so much.
-const IDLE_ENTRIES: u64 = 4_096;
-/// A *skip* that does not come is asked for again: the clock's bound may have been in the way.
-const SKIP_AGAIN: Micros = Micros(2_000_000);
 /// Heartbeats are not waited for.
 pub(super) const BEAT: Tag = Tag(0);
 
@@ -32,13 +25,15 @@ pub(super) const BEAT: Tag = Tag(0);
 pub(in crate::server::shards) struct Sending {
     pub(super) outbox: Outbox,
     /// What lies in the log at or below was read for it.
-    read_through: Position,
+    pub(super) read_through: Position,
     /// What of the stream lies in the log at or below is shipped.
-    shipped_through: Position,
-    logged_through: Position,
-    logged_at: Micros,
+    pub(super) shipped_through: Position,
+    pub(super) logged_through: Position,
+    pub(super) logged_at: Micros,
+    /// What all regions that read this log were sent, and when that was seen.
+    pub(super) sent_through: (Position, Micros),
     /// What was not shipped is gone: when a *skip* was last asked for.
-    owes_skip: Option<Micros>,
+    pub(super) owes_skip: Option<Micros>,
 }
 
 /// The session of one placement's log.
@@ -63,106 +58,6 @@ struct UnderWay {
 }
 
 impl Driver {
-    /// Goes on after what is known to be shipped.
-    pub(super) fn open_sending(&mut self, shard: ShardId, placement: PlacementId) -> Sending {
-        let stream = (self.place.region, placement);
-        let mark = self
-            .writer
-            .store()
-            .stream(shard, stream)
-            .unwrap_or_default();
-        let head = self
-            .replicas
-            .get(&shard)
-            .and_then(|replica| replica.head(placement));
-        let end = head.map_or_else(Reached::default, |head| Reached {
-            incarnation: head.incarnation,
-            sequence: head.sequence,
-        });
-        let shipped = Position(mark.link_position);
-        let now = replication_now(self.now).monotonic;
-        self.holds
-            .ships(self.writer.store(), (shard, placement), shipped.next());
-        Sending {
-            outbox: Outbox::new(
-                Audience::All,
-                self.shipped(shard, placement, shipped, end),
-                end,
-            ),
-            read_through: shipped,
-            shipped_through: shipped,
-            logged_through: shipped,
-            logged_at: now,
-            owes_skip: None,
-        }
-    }
-
-    /// The last entry of a stream at or below a position: the one before the first after it.
-    fn shipped(
-        &self,
-        shard: ShardId,
-        placement: PlacementId,
-        through: Position,
-        end: Reached,
-    ) -> Reached {
-        let mut from = through.next();
-        loop {
-            match self.own_after(shard, placement, from) {
-                // What lies there is gone: asked for again by the outbox, which then says so.
-                None => return Reached::default(),
-                Some((entries, read)) => match entries.first() {
-                    Some(first) => return before(first),
-                    None if read < from => return end,
-                    None => from = read.next(),
-                },
-            }
-        }
-    }
-
-    /// Own entries of a stream in a stretch of the log that begins at `from`, and the position that it
-    /// ends with, which lies before `from` where there is no more; none where the log does not reach
-    /// back so far.
-    fn own_after(
-        &self,
-        shard: ShardId,
-        placement: PlacementId,
-        from: Position,
-    ) -> Option<(Vec<Entry>, Position)> {
-        let bytes = replication::settings::MESSAGE_BYTES;
-        let committed = self
-            .replicas
-            .get(&shard)
-            .map(|replica| replica.committed().position);
-        let committed = committed.unwrap_or_default();
-        if from > committed {
-            return Some((Vec::new(), Position(from.0 - 1)));
-        }
-        let read = match self.writer.store().read_log(shard, from, bytes) {
-            Ok(LogRead::Entries(read)) if !read.is_empty() => read,
-            Ok(LogRead::Entries(_) | LogRead::End) => {
-                return Some((Vec::new(), Position(from.0 - 1)));
-            }
-            Ok(LogRead::Gone) => return None,
-            Err(error) => {
-                tracing::warn!(%shard, %error, "read the log for other regions");
-                return None;
-            }
-        };
-        let last = Position(from.0 + read.len() as u64 - 1);
-        let region = self.place.region;
-        let entries = read
-            .into_iter()
-            .filter_map(|bytes| Entry::received(bytes).ok());
-        let is_own = |entry: &Entry| {
-            let header = entry.header();
-            header.origin == region
-                && header.placement == placement
-                && header.sequence > Sequence(0)
-                && header.position <= committed
-        };
-        Some((entries.filter(is_own).collect(), last))
-    }
-
     /// Has a session of writing begun where there is none.
     pub(super) fn begin_writing(&mut self, placement: PlacementId) {
         let Some(logs) = &self.links.logs else {
@@ -215,7 +110,9 @@ impl Driver {
         if !self.links.shards.contains_key(&shard) {
             return;
         }
-        if header.origin == self.place.region {
+        if header.origin == self.place.region && !self.links.is_shared() {
+            self.links.board.note_change();
+        } else if header.origin == self.place.region {
             if header.kind == EntryKind::Skip
                 && let Some(sending) = self.links.sending(shard, header.placement)
             {
@@ -244,6 +141,10 @@ impl Driver {
         let Some(links) = self.links.shards.get(&shard) else {
             return;
         };
+        if !self.links.is_shared() {
+            self.links.board.close(shard, round, sent_at);
+            return;
+        }
         let placements: Vec<PlacementId> = links.sending.keys().copied().collect();
         for placement in placements {
             let mut heads = round.heads.iter();
@@ -429,25 +330,7 @@ impl Driver {
         }
     }
 
-    /// The stream's entries after those that were read; none where the log does not reach back.
-    fn read_on(&mut self, shard: ShardId, placement: PlacementId) -> Option<Vec<Entry>> {
-        loop {
-            let sending = self.links.sending(shard, placement)?;
-            let in_window = sending.outbox.last_position();
-            let from = in_window
-                .map_or(sending.read_through, |last| last.max(sending.read_through))
-                .next();
-            let (entries, read) = self.own_after(shard, placement, from)?;
-            let sending = self.links.sending(shard, placement)?;
-            // What is pushed may be less than what was read: its end is known by the window alone.
-            if !entries.is_empty() || read < from {
-                return Some(entries);
-            }
-            sending.read_through = read;
-        }
-    }
-
-    fn append_skip(&mut self, shard: ShardId, placement: PlacementId) {
+    pub(super) fn append_skip(&mut self, shard: ShardId, placement: PlacementId) {
         tracing::warn!(
             %shard,
             placement = placement.0,
@@ -459,60 +342,6 @@ impl Driver {
         }
         self.step(shard, Event::Skip(placement));
     }
-
-    /// Writes down how far streams are shipped: a successor, or this node after a restart, goes on from
-    /// there.
-    pub(super) fn log_shipped(&mut self) {
-        let now = replication_now(self.now).monotonic;
-        let all = self.links.shards.iter().flat_map(|(shard, links)| {
-            let placements = links.sending.keys();
-            placements.map(|placement| (*shard, *placement))
-        });
-        let all: Vec<_> = all.collect();
-        for (shard, placement) in all {
-            self.log_shipped_of(shard, placement, now);
-        }
-    }
-
-    fn log_shipped_of(&mut self, shard: ShardId, placement: PlacementId, now: Micros) {
-        let replica = self
-            .replicas
-            .get(&shard)
-            .filter(|replica| replica.appends());
-        let Some(committed) = replica.map(|replica| replica.committed().position) else {
-            return;
-        };
-        let own = self.place.region;
-        let Some(sending) = self.links.sending(shard, placement) else {
-            return;
-        };
-        if sending
-            .owes_skip
-            .is_some_and(|at| now.since(at) >= SKIP_AGAIN)
-        {
-            self.append_skip(shard, placement);
-            return;
-        }
-        if now.since(sending.logged_at) < POSITION_INTERVAL {
-            return;
-        }
-        let shipped = sending.shipped_through > sending.logged_through;
-        let is_through = sending.outbox.is_through();
-        let is_far = committed.0 > sending.logged_through.0 + IDLE_ENTRIES;
-        if !shipped && !(is_through && is_far) {
-            return;
-        }
-        let through = if is_through {
-            committed
-        } else {
-            sending.shipped_through
-        };
-        (sending.logged_through, sending.logged_at) = (through, now);
-        self.holds
-            .ships(self.writer.store(), (shard, placement), through.next());
-        let remote = Remote::shipped(own, placement, through);
-        self.step(shard, Event::Remote(remote));
-    }
 }
 
 impl Links {
@@ -523,23 +352,6 @@ impl Links {
     ) -> Option<&mut Sending> {
         self.shards.get_mut(&shard)?.sending.get_mut(&placement)
     }
-}
-
-/// The entry before this one in its stream.
-fn before(entry: &Entry) -> Reached {
-    let header = entry.header();
-    if header.sequence > Sequence(1) {
-        return Reached {
-            incarnation: header.incarnation,
-            sequence: Sequence(header.sequence.0 - 1),
-        };
-    }
-    let view = EntryView::parse(entry.bytes()).expect("entries are checked when they come");
-    let cuts = decode_lineage(view.extras()).unwrap_or_default();
-    cuts.last().map_or_else(Reached::default, |cut| Reached {
-        incarnation: cut.incarnation,
-        sequence: cut.kept,
-    })
 }
 
 impl Sending {

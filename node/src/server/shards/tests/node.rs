@@ -15,7 +15,7 @@ use crate::{
         peers::{Groups, Peers},
         repair::{Repairs, TakenRepairs},
         shards::{
-            Board, Driver, Input, LinkParts, Outbox, Pace, Parts, Place, of_store,
+            Board, Driver, Input, LinkBoard, LinkParts, Outbox, Pace, Parts, Place, of_store,
             prepare::tests::{catalog, row, set},
             run,
         },
@@ -235,8 +235,11 @@ impl Node {
             };
             Arc::new(logs) as Arc<dyn RegionLogs>
         });
-        let cluster = ClusterId(1);
-        LinkParts { cluster, logs }
+        LinkParts {
+            cluster: ClusterId(1),
+            logs,
+            board: LinkBoard::default(),
+        }
     }
 
     fn repairs(
