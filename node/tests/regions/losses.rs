@@ -59,13 +59,15 @@ fn voters(cluster: &Cluster, region: usize) -> Vec<usize> {
 
 /// Waits until a view that was applied through one region is defined in another.
 fn wait_for_view(cluster: &Cluster, region: usize, name: &str) {
-    let name = format!("{name}@1");
+    let list = ["registry", "list", "--project", "lab", "--object", "view"];
     wait_for("the definitions to be seen", || {
-        let views = cluster.records(region, &["registry", "list"]);
-        views
-            .iter()
-            .any(|object| object.to_string().contains(&name))
-            .then_some(())
+        let views = cluster.records(region, &list);
+        let is_seen = |view: &Json| {
+            view["name"]
+                .as_str()
+                .is_some_and(|known| known.starts_with(name))
+        };
+        views.iter().any(is_seen).then_some(())
     });
 }
 
