@@ -9,7 +9,7 @@ mod upkeep;
 
 pub use joiner::{asks, enrol, take_up};
 
-use super::{consensus::Consensus, methods::Call, peers::Service};
+use super::{consensus::Consensus, methods::Call, peers::Service, rosters::Rosters};
 use crate::{
     components::{Clock, Home},
     peer::{Class, Failure, Me, Mesh},
@@ -71,6 +71,8 @@ pub struct Enrolment {
     pub global: Consensus<Registry>,
     /// The members of the region.
     pub regional: Consensus<Placement>,
+    /// Those of other regions.
+    pub rosters: Rosters,
     /// The way to those that may sign.
     pub mesh: Arc<Mesh>,
     /// Time.
@@ -191,15 +193,15 @@ impl Enrolment {
         }
         let is_member = self.global.voters().contains_key(&asks.node)
             || self.regional.newest().members.contains_key(&asks.node)
+            || self.rosters.elsewhere(asks.node).is_some()
             || asks.node == self.me.node;
         !is_member || has_been(registry, (cluster, asks), enrols.earlier.as_ref())
     }
 
-    /// Whether a node was removed. Members of other regions are not known here.
+    /// Whether a node was removed, as far as is known: where nothing is known of a region it may be there.
     fn is_removed(&self, node: NodeId) -> bool {
-        let placement = self.regional.newest();
-        let is_known = self.global.newest().regions.len() == 1 && !placement.members.is_empty();
-        is_known && !placement.members.contains_key(&node)
+        let is_here = self.regional.newest().members.contains_key(&node);
+        self.rosters.are_all_known() && !is_here && self.rosters.elsewhere(node).is_none()
     }
 
     /// Has the global group give the token to that node alone.

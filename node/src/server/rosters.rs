@@ -124,15 +124,20 @@ impl Rosters {
         self.others.lock().values().cloned().collect()
     }
 
-    /// A node of any region, with the region's name.
+    /// A node of another region, with that region.
     #[must_use]
-    pub fn member(&self, node: NodeId) -> Option<(String, Arc<Member>)> {
-        let registry = self.global.newest();
-        let mut regions = registry.regions.values();
-        regions.find_map(|region| {
-            let member = self.of(region.id)?.members.get(&node).cloned()?;
-            Some((region.settings.name.to_string(), member))
+    pub fn elsewhere(&self, node: NodeId) -> Option<(RegionId, Arc<Member>)> {
+        let others = self.others.lock();
+        others.values().find_map(|roster| {
+            let member = roster.members.get(&node)?;
+            Some((roster.region, Arc::clone(member)))
         })
+    }
+
+    /// Whether there is no region of which nothing is known.
+    #[must_use]
+    pub fn are_all_known(&self) -> bool {
+        self.own().is_some() && !self.lacks_some()
     }
 
     fn own(&self) -> Option<Arc<Roster>> {

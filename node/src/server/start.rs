@@ -145,12 +145,8 @@ async fn run(
         trail,
         clock: Arc::clone(&components.clock),
     });
-    let parts = edge.parts(
-        &held,
-        &global,
-        published,
-        (readiness.clone(), Arc::clone(&admin)),
-    );
+    let answering = (readiness.clone(), Arc::clone(&admin));
+    let parts = edge.parts(&held, &global, published, answering);
     let gateway = Arc::new(Gateway::new(parts));
     let (grpc, http) = edge.serve(clients, &gateway, admin, &mut background);
     Ok(Running {

@@ -59,13 +59,15 @@ fn voters(cluster: &Cluster, region: usize) -> Vec<usize> {
 
 /// Waits until a view that was applied through one region is defined in another.
 fn wait_for_view(cluster: &Cluster, region: usize, name: &str) {
-    let name = format!("{name}@1");
+    let list = ["registry", "list", "--project", "lab", "--object", "view"];
     wait_for("the definitions to be seen", || {
-        let views = cluster.records(region, &["registry", "list"]);
-        views
-            .iter()
-            .any(|object| object.to_string().contains(&name))
-            .then_some(())
+        let views = cluster.records(region, &list);
+        let is_seen = |view: &Json| {
+            view["name"]
+                .as_str()
+                .is_some_and(|known| known.starts_with(name))
+        };
+        views.iter().any(is_seen).then_some(())
     });
 }
 
@@ -78,7 +80,7 @@ fn check_one_cluster(cluster: &Cluster) {
             (voters == [1, 2, 2]).then_some(())
         });
     }
-    for region in 0..REGIONS.len() {
+    for (region, name) in REGIONS.iter().enumerate() {
         let listed = wait_for("all regions to be active", || {
             let listed = cluster.records(region, &["region", "list"]);
             let are_active = listed.iter().all(|region| region["state"] == "active");
@@ -91,7 +93,7 @@ fn check_one_cluster(cluster: &Cluster) {
             .collect();
         assert_eq!(known, expected, "{listed:?}");
         let topology = cluster.get(region, "/v1/topology");
-        assert_eq!(topology["region"], REGIONS[region]);
+        assert_eq!(topology["region"], *name);
         assert_eq!(topology["gateways"].as_array().unwrap().len(), 3);
         assert_eq!(topology["regions"][0]["placed"], 12);
     }
@@ -153,4 +155,17 @@ fn regions_share_definitions_and_go_on_without_each_other() {
         (!primaries(&cluster, c).contains(&lost)).then_some(())
     });
     write_and_read(&cluster, c, 4);
+
+    // What comes back has what was defined meanwhile, and all go on together.
+    cluster.restart_region(a);
+    cluster.restart_region(b);
+    wait_for("definitions to change again", || {
+        let answer = cluster.try_apply(c, &with_view("third"));
+        answer.filter(|(status, _)| *status == 200)
+    });
+    for region in [a, b] {
+        cluster.wait_until_whole(region);
+        wait_for_view(&cluster, region, "third");
+        write_and_read(&cluster, region, 5);
+    }
 }

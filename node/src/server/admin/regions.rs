@@ -8,7 +8,7 @@ use raft::{
     placement::{Member, Placement},
     registry::region::Region,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 use wire::v1;
 
 impl Admin {
@@ -69,12 +69,17 @@ impl Admin {
     /// The names of nodes of other regions, each with its region's.
     pub(super) fn names_elsewhere(&self) -> BTreeMap<NodeId, String> {
         let rosters = self.rosters.others();
-        let nodes = rosters.iter().flat_map(|roster| roster.members.keys());
-        let named = nodes.filter_map(|node| {
-            let (region, member) = self.rosters.member(*node)?;
-            Some((*node, format!("{region}/{}", member.name)))
-        });
-        named.collect()
+        let nodes = rosters.iter().flat_map(|roster| roster.members.values());
+        nodes
+            .filter_map(|member| Some((member.node, self.name_elsewhere(member.node)?)))
+            .collect()
+    }
+
+    fn name_elsewhere(&self, node: NodeId) -> Option<String> {
+        let (region, member) = self.rosters.elsewhere(node)?;
+        let catalog = self.global.catalog();
+        let region = catalog.registry().regions.get(&region)?;
+        Some(format!("{}/{}", region.settings.name, member.name))
     }
 
     pub(super) fn group(
@@ -84,14 +89,8 @@ impl Admin {
         placement: &Placement,
     ) -> v1::GroupStatus {
         let name_of = |node: NodeId| {
-            let elsewhere = || self.rosters.member(node);
-            match placement.members.contains_key(&node) {
-                true => name_of(node, placement),
-                false => elsewhere().map_or_else(
-                    || node.to_string(),
-                    |(region, member): (String, Arc<Member>)| format!("{region}/{}", member.name),
-                ),
-            }
+            let elsewhere = self.name_elsewhere(node);
+            elsewhere.unwrap_or_else(|| name_of(node, placement))
         };
         let leader = status.leader.filter(|_| status.has_quorum);
         let mut voters: Vec<String> = status.voters.iter().map(|node| name_of(*node)).collect();

@@ -161,7 +161,8 @@ pub(super) fn take_part(
         global,
         regional,
     ));
-    enrol((settings, components), peering, (groups, home), background)?;
+    let known = (groups, &rosters);
+    enrol((settings, components), peering, (known, home), background)?;
     Ok(rosters)
 }
 
@@ -187,7 +188,7 @@ pub(super) fn grow(
 fn enrol(
     (settings, components): (&NodeSettings, &Components),
     peering: &Peering,
-    (groups, home): (&Metadata, &Arc<dyn Home>),
+    ((groups, rosters), home): ((&Metadata, &Rosters), &Arc<dyn Home>),
     background: &mut Background,
 ) -> Result<(), StartError> {
     if !peering.me.security.has_papers() {
@@ -197,6 +198,7 @@ fn enrol(
         me: peering.me.clone(),
         global: groups.global.clone(),
         regional: groups.regional.clone(),
+        rosters: rosters.clone(),
         mesh: Arc::clone(&peering.mesh),
         clock: Arc::clone(&components.clock),
         signing: Signing::of(&**home).map_err(StartError::Setting)?,
