@@ -209,7 +209,7 @@ impl World {
     fn are_equal(&self) -> bool {
         let of = |node: NodeId| {
             let node = &self.nodes[(node.0 - 1) as usize];
-            let standing = node.alive.as_ref()?.board.read().get(&SHARD).copied()?;
+            let standing = node.alive.as_ref()?.board.read().get(&SHARD).cloned()?;
             standing
                 .is_readable
                 .then(|| (node.alive().store.applied(SHARD), node.rows()))
