@@ -2,6 +2,7 @@
 //! The gateway only passes these calls on; the node that answers knows.
 
 pub mod forms;
+pub mod lag;
 
 use crate::failure::Failure;
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ pub trait Cluster: Send + Sync {
     async fn status(&self, request: v1::StatusRequest) -> Result<v1::StatusResponse, Failure>;
     /// The shard map of the region.
     async fn shards(&self, request: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure>;
+    /// How far reads can be behind, by the region in which a write was taken.
+    async fn lag(&self, request: v1::LagRequest) -> Result<v1::LagResponse, Failure>;
     /// The regions of the cluster.
     fn regions(&self) -> Vec<Region>;
     /// How many gateways of the region share the calls of clients; 1 at least.

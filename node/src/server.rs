@@ -26,6 +26,7 @@ mod region;
 mod regional;
 mod repair;
 pub mod shards;
+mod streams;
 mod upkeep;
 
 pub mod gossip;

@@ -76,6 +76,8 @@ calls! {
     status: admin(StatusRequest) -> StatusResponse;
     /// The shard map.
     shards: admin(ShardsRequest) -> ShardsResponse;
+    /// How far reads can be behind each region.
+    lag: admin(LagRequest) -> LagResponse;
     /// Goes on without what no copy holds any more.
     recover: admin(RecoverRequest) -> RecoverResponse;
     /// Makes a token.

@@ -28,6 +28,8 @@ pub enum Call {
     Scan = 10,
     /// What the callee's clock shows.
     Clock = 11,
+    /// How old the callee's shards can be, and how their streams between regions stand.
+    Lag = 15,
     /// Papers for a node that joins with a token; also of a caller without a cluster.
     Enrol = 20,
     /// New papers for the node that calls.
@@ -62,6 +64,7 @@ impl Call {
             Self::Repair,
             Self::Scan,
             Self::Clock,
+            Self::Lag,
             Self::Enrol,
             Self::Renew,
             Self::Authority,
@@ -86,6 +89,7 @@ impl Call {
             | Self::Repair
             | Self::Scan
             | Self::Clock
+            | Self::Lag
             | Self::Renew
             | Self::Authority => false,
         }
