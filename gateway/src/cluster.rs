@@ -2,6 +2,7 @@
 //! The gateway only passes these calls on; the node that answers knows.
 
 pub mod forms;
+pub mod lag;
 
 use crate::failure::Failure;
 use async_trait::async_trait;
@@ -16,6 +17,8 @@ pub trait Cluster: Send + Sync {
     async fn shards(&self, request: v1::ShardsRequest) -> Result<v1::ShardsResponse, Failure>;
     /// The regions of the cluster, and their gateways as far as they are known.
     fn regions(&self) -> Result<v1::ListRegionsResponse, Failure>;
+    /// How far reads can be behind, by the region in which a write was taken.
+    async fn lag(&self, request: v1::LagRequest) -> Result<v1::LagResponse, Failure>;
     /// How many gateways of the region share the calls of clients; 1 at least.
     fn gateways(&self) -> usize;
 }

@@ -159,5 +159,7 @@ async fn the_cluster_is_told() {
     let topology = of("/v1/topology").await;
     assert_eq!(topology["regions"][0]["state"], "active");
     assert_eq!(topology["gateways"][0]["node"], "eu-1");
-    assert_eq!(of("/v1/lag").await["origins"]["eu"], "0.25s");
+    let lag = of("/v1/lag").await;
+    assert_eq!(lag["origins"], json!({ "eu": "0.25s", "us": null }));
+    assert_eq!(lag["links"]["us"]["shards"]["replay"], 1);
 }

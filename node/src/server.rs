@@ -29,6 +29,7 @@ mod region_logs;
 mod regional;
 mod repair;
 pub mod shards;
+mod streams;
 mod upkeep;
 
 pub mod gossip;

@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
 use wire::v1;
 
 /// The cluster as the node that answers knows it.
@@ -331,86 +330,9 @@ impl RegionWithGateways {
     }
 }
 
-/// How far reads can be behind.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Lag {
-    /// The region that was asked.
-    region: String,
-    /// By the region in which a write was taken: an age such that every write acknowledged there
-    /// longer ago is readable on every reachable node here. Null: unknown.
-    origins: BTreeMap<String, Option<String>>,
-    /// The same by node.
-    nodes: Vec<NodeLag>,
-}
-
-/// How far one node can be behind.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct NodeLag {
-    node: String,
-    reachable: bool,
-    /// Null: unknown, or it holds no shard.
-    staleness: Option<String>,
-}
-
-impl Lag {
-    /// The document.
-    #[must_use]
-    pub fn of(status: &v1::StatusResponse) -> Self {
-        let node = |node: &v1::NodeStatus| NodeLag {
-            node: node.name.clone(),
-            reachable: node.reachable,
-            staleness: node.age_seconds.map(span),
-        };
-        let holds = |node: &&v1::NodeStatus| node.reachable && node.primaries + node.backups > 0;
-        let holders = || status.nodes.iter().filter(holds);
-        // One node of unknown age makes the whole unknown, and so does having none.
-        let ages: Option<Vec<f64>> = holders().map(|node| node.age_seconds).collect();
-        let worst = ages.and_then(|ages| ages.into_iter().reduce(f64::max));
-        Self {
-            region: status.region.clone(),
-            origins: BTreeMap::from([(status.region.clone(), worst.map(span))]),
-            nodes: status.nodes.iter().map(node).collect(),
-        }
-    }
-}
-
-fn span(seconds: f64) -> String {
-    let span = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    crate::http::seconds(span)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn node(name: &str, age: Option<f64>, roles: &[&str]) -> v1::NodeStatus {
-        v1::NodeStatus {
-            name: name.into(),
-            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-            reachable: true,
-            backups: 3,
-            age_seconds: age,
-            ..Default::default()
-        }
-    }
-
-    fn status(nodes: Vec<v1::NodeStatus>) -> v1::StatusResponse {
-        v1::StatusResponse {
-            region: "eu".into(),
-            nodes,
-            ..Default::default()
-        }
-    }
-
-    #[test]
-    fn a_region_is_as_old_as_its_oldest_node_and_unknown_with_one_that_is() {
-        let lag = |nodes| serde_json::to_value(Lag::of(&status(nodes))).unwrap();
-        let both = vec![node("a", Some(0.1), &[]), node("b", Some(0.25), &[])];
-        assert_eq!(lag(both)["origins"]["eu"], "0.25s");
-        let unknown = vec![node("a", Some(0.1), &[]), node("b", None, &[])];
-        assert!(lag(unknown)["origins"]["eu"].is_null());
-        assert!(lag(Vec::new())["origins"]["eu"].is_null());
-    }
 
     #[test]
     fn gateways_of_all_regions_are_named_with_their_region() {

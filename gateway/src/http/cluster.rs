@@ -3,7 +3,10 @@
 use super::error::HttpFailure;
 use crate::{
     Gateway,
-    cluster::forms::{Lag, Shards, Status, Topology},
+    cluster::{
+        forms::{Shards, Status, Topology},
+        lag::Lag,
+    },
 };
 use axum::{Json, extract::State};
 use std::sync::Arc;
@@ -30,5 +33,6 @@ pub async fn topology(State(gateway): Shared) -> Answer<Topology> {
 }
 
 pub async fn lag(State(gateway): Shared) -> Answer<Lag> {
-    Ok(Json(Lag::of(&known(&gateway).await?)))
+    let lag = gateway.cluster().lag(v1::LagRequest {}).await?;
+    Ok(Json(Lag::of(&lag)))
 }

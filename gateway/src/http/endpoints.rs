@@ -14,7 +14,7 @@ use crate::{
         Right::{Define, Read, See, Write},
     },
     admission::Load,
-    cluster::forms,
+    cluster::{forms, lag::Lag},
 };
 use axum::routing::{MethodRouter, get, post};
 use proto::reason::Reason;
@@ -225,8 +225,8 @@ fn nodes() -> Vec<Operation> {
             reading("/v1/lag", Everywhere(See)),
             get(cluster::lag),
             ("lag", "cluster"),
-            "How far reads can be behind, by origin",
-            of::<forms::Lag>(&[]),
+            "How far reads can be behind each region, and how the streams between regions stand",
+            of::<Lag>(examples::LAGS),
             CLUSTER,
         ),
     ]

@@ -15,7 +15,7 @@ pub const LOOKUP_ANSWERS: &[&str] = &[r#"{
           "statuses": ["PRESENT", "UNAVAILABLE", "NOT_FOUND"], "defaulted": [2] }
     ],
     "region": "eu", "revision": 42, "stale": false,
-    "staleness": { "worst": "0.008s", "origins": { "eu": "0.008s" } },
+    "staleness": { "worst": null, "origins": { "eu": "0.008s", "us": "0.412s", "ap": null } },
     "token": "AQ==" }"#];
 
 pub const WRITES: &[&str] = &[
@@ -53,3 +53,19 @@ pub const HISTORIES: &[&str] = &[
     r#"{ "entries": [{ "revision": 42, "applied_at": "2026-11-20T10:00:00Z",
     "author": "anonymous", "changes": ["create entity customer"] }] }"#,
 ];
+pub const LAGS: &[&str] = &[r#"{
+    "region": "eu",
+    "origins": { "eu": "0.104s", "us": "0.412s", "ap": null },
+    "links": {
+        "us": { "shards": { "live": 64 }, "held": [] },
+        "ap": { "shards": { "live": 61, "held": 2, "unknown": 1 },
+            "held": [{ "obstacle": "view 7 is not known here yet; it is taken once the registry's news arrive",
+                "shards": 2 }] }
+    },
+    "outboxes": [{ "regions": ["eu", "us", "ap"], "shards": 64, "entries": 12, "bytes": 3480 }],
+    "left_out": [],
+    "nodes": [
+        { "node": "eu-1", "reachable": true, "staleness": "0.104s",
+            "origins": { "eu": "0.104s", "us": "0.412s", "ap": null } },
+        { "node": "eu-2", "reachable": false, "staleness": null, "origins": {} }
+    ] }"#];

@@ -250,6 +250,27 @@ impl Cluster for Alone {
         })
     }
 
+    async fn lag(&self, _: v1::LagRequest) -> Result<v1::LagResponse, Failure> {
+        let own = v1::OriginLag {
+            origin: "eu".into(),
+            micros: Some(250_000),
+            ..Default::default()
+        };
+        let other = v1::OriginLag {
+            origin: "us".into(),
+            links: vec![v1::LinkCount {
+                state: "replay".into(),
+                shards: 1,
+            }],
+            ..Default::default()
+        };
+        Ok(v1::LagResponse {
+            region: "eu".into(),
+            origins: vec![own, other],
+            ..Default::default()
+        })
+    }
+
     fn gateways(&self) -> usize {
         1
     }

@@ -3,10 +3,10 @@
 use super::{
     apply::ApplyArguments, audit_log::AuditLogArguments, debug::DebugArguments,
     delete::DeleteArguments, demo::DemoArguments, export_rows::ExportArguments, get::GetArguments,
-    import::ImportArguments, init::InitArguments, load::LoadArguments, node::NodeArguments,
-    plan::PlanArguments, quota::QuotaArguments, recover::RecoverArguments, region::RegionArguments,
-    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
-    status::StatusArguments, token::TokenArguments, write::WriteArguments,
+    import::ImportArguments, init::InitArguments, lag::LagArguments, load::LoadArguments,
+    node::NodeArguments, plan::PlanArguments, quota::QuotaArguments, recover::RecoverArguments,
+    region::RegionArguments, registry::RegistryArguments, serve::ServeArguments,
+    shards::ShardsArguments, status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -145,6 +145,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Who holds which shard
     Shards(ShardsArguments),
+    /// How far reads can be behind each region
+    Lag(LagArguments),
     /// Go on without what no copy holds any more
     Recover(RecoverArguments),
     /// Who may call, and which nodes may join

@@ -8,10 +8,10 @@ use crate::client::{call::COMMAND_DEADLINE, gateway::GatewayAddress, gateways::G
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use flate2::{Compression, write::GzEncoder};
-use gateway::cluster::forms;
+use gateway::cluster::{forms, lag::Lag};
 use std::{fs::File, io::Write as _, path::PathBuf};
 use tar::{Builder, Header};
-use wire::v1::{DiagnoseRequest, NodeStatus, ShardsRequest, StatusRequest};
+use wire::v1::{DiagnoseRequest, LagRequest, NodeStatus, ShardsRequest, StatusRequest};
 
 /// The arguments of `atoll debug`.
 #[derive(Debug, Args)]
@@ -107,6 +107,9 @@ async fn files_of(
     let seen = own.status(StatusRequest {}, COMMAND_DEADLINE).await?;
     let seen = serde_json::to_string_pretty(&forms::Status::of(&seen))?;
     files.push(("status.json".into(), format!("{seen}\n")));
+    let lag = own.lag(LagRequest {}, COMMAND_DEADLINE).await?;
+    let lag = serde_json::to_string_pretty(&Lag::of(&lag))?;
+    files.push(("lag.json".into(), format!("{lag}\n")));
     let shards = own
         .shards(ShardsRequest::default(), COMMAND_DEADLINE)
         .await?;

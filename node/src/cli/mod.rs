@@ -29,6 +29,7 @@ pub mod registry;
 pub mod export_rows;
 pub mod load;
 
+pub mod lag;
 pub mod node;
 pub mod recover;
 pub mod region;

@@ -375,6 +375,10 @@ impl AdminService for Service {
         Err(Status::unimplemented("not part of these tests"))
     }
 
+    async fn lag(&self, _: Request<v1::LagRequest>) -> Result<Response<v1::LagResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
     async fn recover(
         &self,
         _: Request<v1::RecoverRequest>,

@@ -3,6 +3,8 @@
 mod counts;
 #[cfg(test)]
 mod examples;
+mod lag;
+pub mod lags;
 mod moves;
 mod nodes;
 mod operate;
@@ -29,6 +31,10 @@ use gateway::{
     failure::Failure,
     grpc::to_status,
 };
+#[cfg(test)]
+pub(super) use lag::Backlog;
+pub(super) use lag::{Link, Told as LagTold};
+use lags::Lags;
 use positions::{Positions, Told};
 use proto::{
     id::{NodeId, Revision, ShardId},
@@ -68,6 +74,8 @@ pub struct Admin {
     pub clocks: Clocks,
     /// How far replicas are.
     pub positions: Positions,
+    /// How far they can be behind each region.
+    pub lags: Lags,
     /// The cluster's tokens.
     pub tokens: Tokens,
     /// What this node's requests are answered under.
@@ -153,6 +161,14 @@ impl AdminService for Admin {
         _: Request<v1::ListRegionsRequest>,
     ) -> Result<Response<v1::ListRegionsResponse>, Status> {
         Ok(Response::new(self.all_regions()))
+    }
+
+    async fn lag(
+        &self,
+        request: Request<v1::LagRequest>,
+    ) -> Result<Response<v1::LagResponse>, Status> {
+        let answer = Cluster::lag(self, request.into_inner()).await;
+        answer.map(Response::new).map_err(to_status)
     }
 
     async fn create_token(
@@ -263,6 +279,20 @@ impl Cluster for Admin {
         })
     }
 
+    async fn lag(&self, _: v1::LagRequest) -> Result<v1::LagResponse, Failure> {
+        let (catalog, placement) = (self.global.catalog(), self.region.placement());
+        let (told, waited) = self.lags.of(holders(&placement)).await;
+        let seen = lag::Seen {
+            registry: catalog.registry(),
+            own: self.region.id(),
+            placement: &placement,
+            alive: &self.alive(&placement),
+            told: &told,
+            waited,
+        };
+        Ok(seen.lag())
+    }
+
     fn gateways(&self) -> usize {
         let placement = self.region.placement();
         let alive = self.alive(&placement);
@@ -276,6 +306,13 @@ impl Cluster for Admin {
     }
 }
 
+/// The nodes that hold rows.
+fn holders(placement: &Placement) -> Vec<NodeId> {
+    let members = placement.members.values();
+    let holders = members.filter(|member| member.store.is_some());
+    holders.map(|member| member.node).collect()
+}
+
 /// The trail keeps rehearsals too, and says that they were none.
 const fn only_said(dry_run: bool) -> &'static str {
     match dry_run {
@@ -287,10 +324,7 @@ const fn only_said(dry_run: bool) -> &'static str {
 impl Admin {
     /// What every node that holds rows says of itself.
     async fn told(&self, placement: &Placement) -> BTreeMap<NodeId, Told> {
-        let holders = placement.members.values();
-        let holders = holders.filter(|member| member.store.is_some());
-        let holders = holders.map(|member| member.node).collect();
-        self.positions.of(holders).await
+        self.positions.of(holders(placement)).await
     }
 
     /// Nobody is asked while no copy is being made.

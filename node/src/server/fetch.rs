@@ -15,6 +15,7 @@ mod taken;
 
 pub use asking::{Ask, Asking, Candidate, Surroundings, Verdict};
 pub use budget::{Budget, Hedges, IsUsed};
+pub use codec::Version;
 pub use health::{Health, Nearness};
 pub use own::{Answer, Asked, OwnShards, ShardAnswer};
 pub use remote::{RemoteError, RemoteShards};

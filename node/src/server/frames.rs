@@ -40,14 +40,25 @@ pub fn checked<'a>(
     version: u16,
     format: &'static str,
 ) -> Result<Reader<'a>, Malformed> {
+    checked_of(bytes, &[version], format).map(|(_, reader)| reader)
+}
+
+/// The same of a message that may have one of several versions: which one it is, and what follows. The
+/// checksum does not cover the version, so these must differ by more than a flipped bit.
+pub fn checked_of<'a>(
+    bytes: &'a [u8],
+    versions: &[u16],
+    format: &'static str,
+) -> Result<(u16, Reader<'a>), Malformed> {
     let mut reader = Reader::new(bytes, format);
-    if reader.u16()? != version {
+    let version = reader.u16()?;
+    if !versions.contains(&version) {
         return Err(reader.malformed("its version is not known here; run one release on all nodes"));
     }
     if reader.u32()? != crc32c::crc32c(reader.rest()) {
         return Err(reader.malformed("its checksum does not fit"));
     }
-    Ok(reader)
+    Ok((version, reader))
 }
 
 #[cfg(test)]
@@ -62,6 +73,9 @@ mod tests {
         let rest = |version| checked(&bytes, version, "message").map(|reader| reader.rest());
         assert_eq!(rest(7), Ok(&b"abc"[..]));
         assert!(rest(8).unwrap_err().fault.contains("version"));
+        let version = |versions: &[u16]| checked_of(&bytes, versions, "message").map(|read| read.0);
+        assert_eq!(version(&[2, 7]), Ok(7));
+        assert!(version(&[2, 8]).is_err());
         for at in 2..bytes.len() {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= 1;

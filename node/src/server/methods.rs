@@ -30,6 +30,8 @@ pub enum Call {
     Clock = 11,
     /// Who is in the cluster's regions.
     Rosters = 15,
+    /// How old the callee's shards can be, and how their streams between regions stand.
+    Lag = 16,
     /// Papers for a node that joins with a token; also of a caller without a cluster.
     Enrol = 20,
     /// New papers for the node that calls.
@@ -65,6 +67,7 @@ impl Call {
             Self::Scan,
             Self::Clock,
             Self::Rosters,
+            Self::Lag,
             Self::Enrol,
             Self::Renew,
             Self::Authority,
@@ -90,6 +93,7 @@ impl Call {
             | Self::Scan
             | Self::Clock
             | Self::Rosters
+            | Self::Lag
             | Self::Renew
             | Self::Authority => false,
         }

@@ -1,6 +1,7 @@
 //! The node's own metrics; the gateway adds its own to the same registry.
 
 mod region;
+mod replication;
 
 use super::{admin::Admin, shards::Board, snapshots::Progress};
 use prometheus_client::{
@@ -22,9 +23,11 @@ pub fn registry(store: &Arc<Store>, (board, progress): (Board, Progress)) -> Reg
     registry
 }
 
-/// Adds how the region's groups and shards stand.
+/// Adds how the region's groups and shards stand, and the streams between regions.
 pub fn add_region(registry: &mut Registry, admin: Arc<Admin>) {
+    let replication = replication::ReplicationMetrics(Arc::clone(&admin));
     registry.register_collector(Box::new(region::RegionMetrics(admin)));
+    registry.register_collector(Box::new(replication));
 }
 
 struct CatchUp {

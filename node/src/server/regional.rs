@@ -7,6 +7,7 @@ use super::{
     metadata, methods, region,
     running::Background,
     shards::{Input, NodeReport, Proposed, ShardReport},
+    streams::Streams,
 };
 use crate::{
     components::Clock,
@@ -66,6 +67,8 @@ pub struct Regional {
     pub clock: Arc<dyn Clock>,
     /// Whether this process is about to stop.
     pub leaving: watch::Receiver<bool>,
+    /// Where it is kept what the shards say of streams between regions.
+    pub streams: Streams,
 }
 
 impl Regional {
@@ -247,15 +250,26 @@ impl Regional {
             report.await.ok()
         };
         match timeout(SYNC_WITHIN, ask).await {
-            Ok(report) => Some(self.tell_of(&report?)),
-            Err(_) => Some(Report {
-                node: self.node,
-                boot: self.boot,
-                health: Health::Stuck,
-                logs: BTreeMap::new(),
-                damaged: BTreeSet::new(),
-                is_nearly_full: false,
-            }),
+            Ok(report) => {
+                let report = report?;
+                self.streams.note(&report);
+                Some(self.tell_of(&report))
+            }
+            Err(_) => {
+                self.streams.forget();
+                Some(self.stuck())
+            }
+        }
+    }
+
+    fn stuck(&self) -> Report {
+        Report {
+            node: self.node,
+            boot: self.boot,
+            health: Health::Stuck,
+            logs: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+            is_nearly_full: false,
         }
     }
 

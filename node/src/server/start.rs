@@ -106,10 +106,9 @@ async fn run(
     let groups = metadata(own, found, &files, (&peering, waiting), &mut background).await?;
     let clients = clients.begin(&home, &mut background)?;
     let rosters = peering::take_part(own, &peering, (&groups, &home), &mut background)?;
-    let node = peering.me.node;
     let me = registration::member(&settings, &peering.me, files.store_id);
     let faults = peering::register(me.clone(), &groups, &mut background);
-    let clock = Arc::clone(&components.clock);
+    let (node, clock) = (peering.me.node, Arc::clone(&components.clock));
     let global = Arc::new(Global::new(groups.global.clone(), clock, &mut background));
     let (cluster, clocks) = (peering.cluster(), peering.clocks.clone());
     peering.offer_writes(&global, &components);
@@ -142,6 +141,7 @@ async fn run(
         liveness,
         rosters,
         positions,
+        lags: held.offer_lag(&global, &components),
         trail,
         clock: Arc::clone(&components.clock),
     });

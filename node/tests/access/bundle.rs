@@ -91,6 +91,7 @@ fn a_bundle_has_every_node_that_answers_and_neither_rows_nor_secrets() {
             ("log.txt", "INFO"),
             ("status.json", "\"nodes\""),
             ("shards.jsonl", "\"primary\""),
+            ("lag.json", "\"origins\""),
         ] {
             let text = &files[&format!("{node}/{name}")];
             assert!(text.contains(words), "no {words} in {node}/{name}: {text}");

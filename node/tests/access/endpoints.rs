@@ -113,6 +113,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         | "RemoveNode"
         | "Status"
         | "Shards"
+        | "Lag"
         | "AuditLog"
         | "Diagnose"
         | "ListQuotas"

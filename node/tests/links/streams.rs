@@ -21,11 +21,7 @@ const NOON: &str = "2026-11-20T12:00:00Z";
 const ONE: &str = "2026-11-20T13:00:00Z";
 const IDS: i64 = 60;
 
-fn brokers() -> Option<Vec<Broker>> {
-    REGIONS.iter().map(|region| Broker::start(region)).collect()
-}
-
-fn start(brokers: &[Broker]) -> Cluster {
+fn over_kafka(brokers: &[Broker]) -> String {
     let regions = REGIONS.iter().zip(brokers).map(|(region, broker)| {
         format!(
             "[[region]]\nname = \"{region}\"\n[region.kafka]\nbrokers = [\"{}\"]\npartitions = 4\nreplication = 1\n\
@@ -34,9 +30,19 @@ fn start(brokers: &[Broker]) -> Cluster {
         )
     });
     let regions: String = regions.collect();
-    let settings =
-        format!("[cluster]\nname = \"lab\"\nshards = 8\ntransport = \"kafka\"\n{regions}");
-    let cluster = Cluster::founded_as(&settings);
+    format!("[cluster]\nname = \"lab\"\nshards = 8\ntransport = \"kafka\"\n{regions}")
+}
+
+fn directly() -> String {
+    let regions = REGIONS.map(|region| format!("[[region]]\nname = \"{region}\"\n"));
+    format!(
+        "[cluster]\nname = \"lab\"\nshards = 8\ntransport = \"direct\"\n{}",
+        regions.concat()
+    )
+}
+
+fn start(settings: &str) -> Cluster {
+    let cluster = Cluster::founded_as(settings);
     let (status, answer) = cluster.apply(0, DEFINITIONS);
     assert_eq!(status, 200, "{answer}");
     for region in 0..REGIONS.len() {
@@ -118,76 +124,83 @@ fn all_ages_known(cluster: &Cluster) -> BTreeMap<usize, Json> {
     ages.collect()
 }
 
-#[test]
-fn what_is_written_anywhere_is_read_everywhere() {
-    let Some(mut brokers) = brokers() else {
-        return;
-    };
-    let mut cluster = start(&brokers);
-    // Each region writes a third; all write one feature of all, the last event winning wherever it was written.
+/// Rows of all regions, conflicts, counts, ages and tokens.
+fn check_streams(cluster: &Cluster) {
+    // Each region writes a third; all write one feature of all, the last event winning wherever it was
+    // written.
     for region in 0..REGIONS.len() {
         let third = region as i64 * 20;
         let of = |id: i64| json!({ "a": id * 10, "event_time": NOON });
-        write(&cluster, region, "state", rows(third..third + 20, of));
+        write(cluster, region, "state", rows(third..third + 20, of));
     }
-    converges(&cluster, "state:a", |id| json!(id * 10));
+    converges(cluster, "state:a", |id| json!(id * 10));
     let late = rows(0..IDS, |_| json!({ "b": "late", "event_time": NOON }));
-    let newest = rows(
-        0..IDS,
-        |id| json!({ "b": format!("new {id}"), "event_time": ONE }),
-    );
-    write(&cluster, 1, "state", newest);
-    write(&cluster, 2, "state", late);
-    converges(&cluster, "state:b", |id| json!(format!("new {id}")));
+    let newest = |id| json!({ "b": format!("new {id}"), "event_time": ONE });
+    write(cluster, 1, "state", rows(0..IDS, newest));
+    write(cluster, 2, "state", late);
+    converges(cluster, "state:b", |id| json!(format!("new {id}")));
     // A later write of one feature leaves the other.
-    converges(&cluster, "state:a", |id| json!(id * 10));
+    converges(cluster, "state:a", |id| json!(id * 10));
     // Counts of all regions add up.
     for (region, count) in [1_i64, 10, 100].into_iter().enumerate() {
         let of = |id: i64| json!({ "n": id * count, "event_time": NOON });
-        write(&cluster, region, "counts", rows(0..IDS, of));
+        write(cluster, region, "counts", rows(0..IDS, of));
     }
-    converges(&cluster, "counts:n", |id| json!(id * 111));
-    let ages = all_ages_known(&cluster);
-    println!("ages: {ages:?}");
-
+    converges(cluster, "counts:n", |id| json!(id * 111));
+    println!("ages: {:?}", all_ages_known(cluster));
     // A token of one region is honoured in another: that value or a newer one.
     for round in 0..20 {
         let of = |_| json!({ "a": round, "event_time": ONE });
-        let token = write(&cluster, round as usize % 3, "state", rows(0..IDS, of));
-        let (status, answer) = lookup(
-            &cluster,
-            (round as usize + 1) % 3,
-            "state:a",
-            &json!({ "token": token }),
-        );
+        let token = write(cluster, round % 3, "state", rows(0..IDS, of));
+        let more = json!({ "token": token });
+        let (status, answer) = lookup(cluster, (round + 1) % 3, "state:a", &more);
         assert_eq!(status, 200, "{answer}");
+        let values = answer["features"][0]["values"].as_array().unwrap();
+        assert!(
+            values.iter().all(|value| value == &json!(round)),
+            "round {round}: {answer}"
+        );
     }
+}
 
-    // A broker is killed: writes go on, and arrive once it is back. A primary goes meanwhile.
-    brokers[0].kill();
-    write(
-        &cluster,
-        0,
-        "state",
-        rows(
-            0..IDS,
-            |id| json!({ "a": id, "event_time": "2026-11-20T14:00:00Z" }),
-        ),
-    );
+/// A primary of the first region goes: what is written then arrives everywhere.
+fn check_without_a_primary(cluster: &mut Cluster) {
     cluster.kill(0, 0);
-    write(
-        &cluster,
-        0,
-        "state",
-        rows(
-            0..30,
-            |id| json!({ "a": -id, "event_time": "2026-11-20T15:00:00Z" }),
-        ),
-    );
+    let of = |id: i64| json!({ "a": -id, "event_time": "2026-11-20T15:00:00Z" });
+    write(cluster, 0, "state", rows(0..30, of));
+}
+
+#[test]
+fn over_brokers_what_is_written_anywhere_is_read_everywhere() {
+    let regions = REGIONS.iter();
+    let Some(mut brokers): Option<Vec<Broker>> =
+        regions.map(|region| Broker::start(region)).collect()
+    else {
+        return;
+    };
+    let mut cluster = start(&over_kafka(&brokers));
+    check_streams(&cluster);
+    // A broker is killed: writes go on, and arrive once it is back.
+    brokers[0].kill();
+    let of = |id: i64| json!({ "a": id, "event_time": "2026-11-20T14:00:00Z" });
+    write(&cluster, 0, "state", rows(0..IDS, of));
+    check_without_a_primary(&mut cluster);
     brokers[0].start_again();
     converges(&cluster, "state:a", |id| {
         json!(if id < 30 { -id } else { id })
     });
     drop(cluster);
     brokers.clear();
+}
+
+#[test]
+fn over_links_what_is_written_anywhere_is_read_everywhere() {
+    let mut cluster = start(&directly());
+    check_streams(&cluster);
+    let of = |id: i64| json!({ "a": id, "event_time": "2026-11-20T14:00:00Z" });
+    write(&cluster, 0, "state", rows(0..IDS, of));
+    check_without_a_primary(&mut cluster);
+    converges(&cluster, "state:a", |id| {
+        json!(if id < 30 { -id } else { id })
+    });
 }

@@ -144,6 +144,16 @@ impl Cluster {
         text.lines().map(shard).collect()
     }
 
+    /// What a gateway tells of how far reads can be behind.
+    pub fn lag(&self, node: usize) -> Json {
+        let gateway = self.gateway(node);
+        let lag = atoll()
+            .args(["lag", "--output", "json", "--gateway", &gateway])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&lag.stdout).unwrap()
+    }
+
     /// Where a node keeps its files.
     pub fn dir(&self, node: usize) -> PathBuf {
         self._dir.path().join(format!("eu-{node}"))

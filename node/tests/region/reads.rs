@@ -71,6 +71,22 @@ fn every_gateway_reads_what_was_written_through_any_also_while_a_replica_stands_
         assert!((0.0..5.0).contains(&known), "{known} s");
     }
 
+    // The whole region is as old as its oldest node, and has nobody to send anything to.
+    let lag = super::process::wait_for("a lag that is known", || {
+        let lag = cluster.lag(0);
+        seconds(&lag["origins"]["eu"]).map(|worst| (worst, lag))
+    });
+    let nodes = lag.1["nodes"].as_array().unwrap().iter();
+    let nodes: Vec<f64> = nodes
+        .map(|node| seconds(&node["staleness"]).unwrap())
+        .collect();
+    assert_eq!(nodes.len(), 3);
+    assert_eq!(nodes.into_iter().reduce(f64::max), Some(lag.0));
+    assert_eq!(
+        (&lag.1["links"], &lag.1["outboxes"]),
+        (&json!({}), &json!([]))
+    );
+
     // A third of the shards lies on other nodes alone.
     for exporter in Cluster::all() {
         assert_eq!(cluster.export(exporter, "state"), THINGS, "node {exporter}");

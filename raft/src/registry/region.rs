@@ -152,6 +152,16 @@ impl RegionState {
         !matches!(self, Self::Decommissioned)
     }
 
+    /// Whether writes acknowledged there may still be on their way to others: then answers elsewhere say how
+    /// old they can be towards it. The streams of the others have ended, or are given up.
+    #[must_use]
+    pub const fn may_write(self) -> bool {
+        match self {
+            Self::Joining | Self::Active | Self::Draining | Self::Recovering => true,
+            Self::Evacuated | Self::Lost | Self::Decommissioned => false,
+        }
+    }
+
     /// Whether a region may go from this state to `next`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {

@@ -10,11 +10,13 @@
 //! answer:  kind 1 (0 rows, 1 they are too large for a message)
 //!   rows:  for each shard asked for: read 1 (0 no, 1 yes) | token 1 (0 reflected, 1 not yet, 2 lost)
 //!          | age 8 (µs, all ones for unknown)
+//!          | in version 5: other regions 2, each: region 2 | age 8 towards it (as before)
 //!          | how far the shards are, as a token: length 4, bytes
 //!          | for each view of each group: length 4 (all ones: its schema is not known here) | staged rows
 //! ```
 //!
-//! Little endian. Nothing of it is stored. Layouts travel by view, schema and features, so both ends
+//! Little endian. Nothing of it is stored. A request has the version of the answer that its sender reads;
+//! otherwise requests of versions 2 and 5 are alike. Layouts travel by view, schema and features, so both ends
 //! must know the schema: where the callee does not, the view's values are unavailable there. Staged
 //! rows are those of the keys whose shards were read, in the order of the request. Hashes of keys do
 //! not travel, they follow from the keys.
@@ -25,13 +27,34 @@ mod request;
 pub use answer::{Decoded, decode_answer, encode_answer};
 pub use request::{decode_request, encode_request};
 
+use crate::server::frames::checked_of;
 use proto::{
     codec::{Malformed, Reader},
     id::ClusterId,
     token::Token,
 };
 
-const VERSION: u16 = 2;
+/// What two nodes say to each other. The older is that of a cluster with one region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Version {
+    /// Ages towards the own region alone.
+    OwnAges = 2,
+    /// Ages towards every region. Three bits from the other, which no checksum tells from it.
+    AllAges = 5,
+}
+
+impl Version {
+    const ALL: [Self; 2] = [Self::OwnAges, Self::AllAges];
+
+    /// Which version a message has, and what follows its head.
+    fn check<'a>(bytes: &'a [u8], format: &'static str) -> Result<(Self, Reader<'a>), Malformed> {
+        let known = Self::ALL.map(|version| version as u16);
+        let (number, reader) = checked_of(bytes, &known, format)?;
+        let version = Self::ALL.into_iter().find(|own| *own as u16 == number);
+        Ok((version.expect("only these are let through"), reader))
+    }
+}
 
 fn put_length(length: usize, out: &mut Vec<u8>) {
     let length = u32::try_from(length).expect("messages are limited to 64 MiB");

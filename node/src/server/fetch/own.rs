@@ -7,7 +7,7 @@ use super::super::{
 use crate::components::Clock;
 use gateway::lookup::fetch::{Fetch, Part};
 use proto::{
-    id::{ShardId, Stream},
+    id::{RegionId, ShardId, Stream},
     token::{Reached, Token},
 };
 use raft::{group::Blocking, registry::Catalog};
@@ -36,7 +36,7 @@ pub struct Asked {
 }
 
 /// What one node answers.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The rows of the shards that it read.
     pub part: Part,
@@ -47,14 +47,17 @@ pub struct Answer {
 }
 
 /// How one shard stands on the node that answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardAnswer {
     /// Whether its rows are in the part; otherwise it is not held there, or cannot be read now.
     pub is_read: bool,
     /// Whether the rows reflect the token.
     pub coverage: Coverage,
-    /// An age such that every write acknowledged longer ago is in the rows; `None` is unknown.
+    /// An age such that every write acknowledged longer ago is in the rows; `None` is unknown. Of the
+    /// writes that the region took itself.
     pub age: Option<Duration>,
+    /// The same of writes that other regions took. Nothing is known of those that are not named.
+    pub origins: Vec<(RegionId, Option<Duration>)>,
 }
 
 impl Asked {
@@ -198,6 +201,7 @@ impl OwnShards {
                 is_read: read.is_held[usize::from(*place)],
                 coverage: *coverage,
                 age: before.age(shard, now),
+                origins: before.origins(shard, now),
             }
         };
         let shards = asked.places.iter().zip(&before.coverages).map(shard);
@@ -270,9 +274,14 @@ impl Before {
     }
 
     fn age(&self, shard: ShardId, now_micros: u64) -> Option<Duration> {
-        let complete_at = self.standings.get(&shard)?.complete_at?;
-        let age = now_micros.saturating_sub(complete_at.0);
-        // Clocks of two machines run at slightly different rates.
-        Some(Duration::from_micros(age + age / 1_000 + 1))
+        self.standings.get(&shard)?.age(now_micros)
+    }
+
+    fn origins(&self, shard: ShardId, now_micros: u64) -> Vec<(RegionId, Option<Duration>)> {
+        let standing = self.standings.get(&shard);
+        standing.map_or_else(Vec::new, |standing| standing.ages(now_micros).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

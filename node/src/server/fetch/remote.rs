@@ -1,7 +1,7 @@
 //! Asks another node for rows of its shards.
 
 use super::{
-    codec::{Decoded, decode_answer, encode_request},
+    codec::{Decoded, Version, decode_answer, encode_request},
     own::{Answer, Asked},
 };
 use crate::{
@@ -44,14 +44,33 @@ impl RemoteShards {
         Self { cluster, mesh }
     }
 
-    /// Asks `node`, and waits for it at most so long.
+    /// Asks `node` for an answer of a version, and waits for it at most so long. A node of an earlier
+    /// release refuses what it cannot read, and is asked again as it understands it.
     pub async fn answer(
         &self,
         node: NodeId,
         asked: &Asked,
+        version: Version,
         within: Duration,
     ) -> Result<Answer, RemoteError> {
-        let payload = encode_request(asked, self.cluster);
+        let answer = self.call(node, asked, version, within).await;
+        match (version, answer) {
+            (Version::AllAges, Err(RemoteError::Call(CallError::Failed(failure)))) => {
+                tracing::debug!(%node, %failure, "asks a node again in the version before");
+                self.call(node, asked, Version::OwnAges, within).await
+            }
+            (Version::OwnAges | Version::AllAges, answer) => answer,
+        }
+    }
+
+    async fn call(
+        &self,
+        node: NodeId,
+        asked: &Asked,
+        version: Version,
+        within: Duration,
+    ) -> Result<Answer, RemoteError> {
+        let payload = encode_request(asked, (version, self.cluster));
         if payload.len() > MESSAGE_BYTES {
             return Err(too_large());
         }

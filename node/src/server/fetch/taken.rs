@@ -64,7 +64,7 @@ impl Service for TakenFetches {
         let taken = decode_request(&payload, self.cluster, &self.layouts());
         let taken = taken.map_err(malformed)?;
         let answer = self.own.answer(&taken.asked).await;
-        let bytes = encode_answer(&answer, &taken.is_known, self.cluster);
+        let bytes = encode_answer(&answer, &taken.is_known, (taken.version, self.cluster));
         let took = self.clock.now().monotonic_micros().saturating_sub(began);
         let read = (taken.asked.places.len(), taken.asked.fetch.trace);
         self.slow.note_read(from, read, Duration::from_micros(took));

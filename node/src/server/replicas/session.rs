@@ -1,6 +1,6 @@
 //! One lookup's attempts under way.
 
-use super::{Came, Learned, Replicas, keeps_up};
+use super::{Came, Learned, Replicas, keeps_up, origins::Origins};
 use crate::server::fetch::{
     Answer, Ask, Asked, Asking, Candidate, IsUsed, RemoteError, Surroundings,
 };
@@ -23,6 +23,7 @@ type Ended = (usize, Asked, Result<Answer, RemoteError>);
 pub struct Session<'a> {
     replicas: &'a Replicas,
     fetch: &'a Arc<Fetch>,
+    origins: &'a Origins,
     token: &'a Token,
     asking: Asking,
     around: Around<'a>,
@@ -45,21 +46,27 @@ struct Sent {
 struct Around<'a> {
     replicas: &'a Replicas,
     fetch: &'a Fetch,
+    origins: &'a Origins,
     placement: Arc<Placement>,
     order: BTreeMap<NodeId, usize>,
 }
 
 impl<'a> Session<'a> {
     /// Nobody is asked yet.
-    pub fn new(replicas: &'a Replicas, fetch: &'a Arc<Fetch>, token: &'a Token) -> Self {
+    pub fn new(
+        replicas: &'a Replicas,
+        (fetch, origins): (&'a Arc<Fetch>, &'a Origins),
+        token: &'a Token,
+    ) -> Self {
         let is_named = |shard: &ShardId| token.streams().any(|(of, _)| of.shard == *shard);
         let waits: Vec<bool> = fetch.shards.iter().map(is_named).collect();
         Self {
             replicas,
             fetch,
+            origins,
             token,
             asking: Asking::new(&waits, fetch.deadline.0),
-            around: Around::new(replicas, fetch),
+            around: Around::new(replicas, fetch, origins),
             calls: FuturesUnordered::new(),
             sent: Vec::new(),
             came: Vec::new(),
@@ -157,6 +164,7 @@ impl<'a> Session<'a> {
             let asked = Asked::new(self.fetch, ask.places, self.token, wait);
             let left = Duration::from_micros(self.fetch.deadline.0.saturating_sub(now));
             let (replicas, attempt, node) = (self.replicas, ask.attempt, ask.node);
+            let version = self.origins.version();
             self.calls.push(if node == replicas.region.me() {
                 Box::pin(async move {
                     let answer = replicas.own.answer(&asked).await;
@@ -164,7 +172,7 @@ impl<'a> Session<'a> {
                 })
             } else {
                 Box::pin(async move {
-                    let answer = replicas.remote.answer(node, &asked, left).await;
+                    let answer = replicas.remote.answer(node, &asked, version, left).await;
                     (attempt, asked, answer)
                 })
             });
@@ -184,7 +192,7 @@ impl<'a> Session<'a> {
                 .answered(sent.node, took);
         }
         let came = Came::new(answer, asked, sent.at);
-        let verdicts = came.verdicts(now);
+        let verdicts = came.verdicts(self.origins, now);
         self.came[attempt] = Some(came);
         self.asking.answered(attempt, &verdicts, now)
     }
@@ -201,12 +209,13 @@ impl<'a> Session<'a> {
 }
 
 impl<'a> Around<'a> {
-    fn new(replicas: &'a Replicas, fetch: &'a Fetch) -> Self {
+    fn new(replicas: &'a Replicas, fetch: &'a Fetch, origins: &'a Origins) -> Self {
         let placement = replicas.region.placement();
         Self {
             order: replicas.order(&placement),
             replicas,
             fetch,
+            origins,
             placement,
         }
     }
@@ -225,7 +234,8 @@ impl<'a> Around<'a> {
     fn own(&self, shard: ShardId) -> Option<(bool, NodeId)> {
         let standings = self.replicas.own.standings();
         let own = standings.get(&shard).filter(|own| own.is_readable)?;
-        let is_last = !keeps_up(own, self.replicas.now_micros());
+        let wanted = (self.fetch.max_staleness, self.origins);
+        let is_last = !keeps_up(own, wanted, self.replicas.now_micros());
         Some((is_last, self.replicas.region.me()))
     }
 }

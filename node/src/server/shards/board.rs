@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// How one shard stands on this node.
@@ -23,6 +24,35 @@ pub struct Standing {
     /// For each other region that may write what the shard holds: everything acknowledged there before
     /// this instant of this node's monotonic clock is applied here; `None` is unknown.
     pub origins: Vec<(RegionId, Option<Micros>)>,
+}
+
+impl Standing {
+    /// Everything acknowledged in another region before this instant is applied here; `None` is unknown,
+    /// also of a region of which nothing is said.
+    #[must_use]
+    pub fn complete_towards(&self, region: RegionId) -> Option<Micros> {
+        let named = self.origins.iter().find(|(origin, _)| *origin == region);
+        named.and_then(|(_, complete_at)| *complete_at)
+    }
+
+    /// An age such that every write of this region that was acknowledged longer ago is applied; `None` is
+    /// unknown.
+    #[must_use]
+    pub fn age(&self, now_micros: u64) -> Option<Duration> {
+        age(self.complete_at, now_micros)
+    }
+
+    /// The same towards each other region of which something is said.
+    pub fn ages(&self, now_micros: u64) -> impl Iterator<Item = (RegionId, Option<Duration>)> + '_ {
+        let origins = self.origins.iter();
+        origins.map(move |(origin, complete_at)| (*origin, age(*complete_at, now_micros)))
+    }
+}
+
+fn age(complete_at: Option<Micros>, now_micros: u64) -> Option<Duration> {
+    let age = now_micros.saturating_sub(complete_at?.0);
+    // Clocks of two machines run at slightly different rates.
+    Some(Duration::from_micros(age + age / 1_000 + 1))
 }
 
 /// See the module. Clones are one board.
@@ -67,7 +97,7 @@ impl Board {
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn write(&self, standings: BTreeMap<ShardId, Standing>) {
+    pub(in crate::server) fn write(&self, standings: BTreeMap<ShardId, Standing>) {
         *self.0.standings.write() = Arc::new(standings);
     }
 }

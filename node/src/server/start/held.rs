@@ -5,6 +5,7 @@ use crate::{
     components::Components,
     peer::{Me, Mesh},
     server::{
+        admin::lags::Lags,
         fetch::{OwnShards, TakenFetches},
         global::Global,
         metadata::Metadata,
@@ -16,11 +17,13 @@ use crate::{
         repair::{Repairs, TakenRepairs},
         running::Background,
         scans::TakenScans,
-        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place},
+        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
         snapshots::{self, Progress},
+        streams::Streams,
     },
     settings::NodeSettings,
 };
+use raft::placement::Placement;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{mpsc, watch};
@@ -29,12 +32,14 @@ use tokio::sync::{mpsc, watch};
 pub(super) struct Held {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) mesh: Arc<Mesh>,
+    peers: Arc<Peers>,
     pub(super) store: Arc<Store>,
     pub(super) board: Board,
     pub(super) own: OwnShards,
     pub(super) region: RegionView,
     pub(super) end: watch::Receiver<Option<Option<String>>>,
     pub(super) progress: Progress,
+    pub(super) streams: Streams,
 }
 
 /// Puts the shards to work on what the store holds of them.
@@ -92,11 +97,9 @@ pub(super) fn hold_shards(
     });
     let end = run(driver, (inputs.clone(), queue), components, background);
     background.keep_store(Arc::clone(&store), board.clone(), components.place);
-    let (own_mesh, own_inputs) = (Arc::clone(&mesh), inputs.clone());
-    let regional = place(components, groups, (&me, own_mesh, own_inputs), &leaving);
-    let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
-    peers.send_reports_to(reporters);
-    let placements = regional.start(proposed, reports, background);
+    let regional = place(components, groups, (&me, &mesh, &inputs), &leaving);
+    let streams = regional.streams.clone();
+    let placements = follow_region(regional, &peers, proposed, background);
     let read = (&store, &board);
     let own = offer_reads((settings, components), (&me, &peers), read, global);
     let name = settings.node.region.to_string();
@@ -106,13 +109,27 @@ pub(super) fn hold_shards(
     Ok(Held {
         inputs,
         mesh,
+        peers,
         store,
         board,
         own,
         region,
         end,
         progress,
+        streams,
     })
+}
+
+impl Held {
+    /// Lets other nodes ask how far this node can be behind each region, and this one ask them.
+    pub(super) fn offer_lag(&self, global: &Global, components: &Components) -> Lags {
+        let regions = (self.region.id(), global.catalogs());
+        let own = (self.board.clone(), self.streams.clone());
+        let (mesh, clock) = (Arc::clone(&self.mesh), Arc::clone(&components.clock));
+        let lags = Lags::new(regions, own, mesh, clock);
+        self.peers.offer(Call::Lag, Arc::new(lags.clone()));
+        lags
+    }
 }
 
 /// Starts the driver and what wakes it; says when it ends and why.
@@ -175,7 +192,7 @@ fn repair_rows(
 fn place(
     components: &Components,
     groups: &Metadata,
-    (me, mesh, shards): (&Me, Arc<Mesh>, mpsc::Sender<Input>),
+    (me, mesh, shards): (&Me, &Arc<Mesh>, &mpsc::Sender<Input>),
     leaving: &watch::Sender<bool>,
 ) -> Regional {
     Regional {
@@ -183,9 +200,22 @@ fn place(
         global: groups.global.clone(),
         node: me.node,
         boot: me.boot,
-        shards,
-        mesh,
+        shards: shards.clone(),
+        mesh: Arc::clone(mesh),
         clock: Arc::clone(&components.clock),
         leaving: leaving.subscribe(),
+        streams: Streams::default(),
     }
+}
+
+/// Starts it; gives the shard map to follow.
+fn follow_region(
+    regional: Regional,
+    peers: &Peers,
+    proposed: mpsc::UnboundedReceiver<Proposed>,
+    background: &mut Background,
+) -> watch::Receiver<Arc<Placement>> {
+    let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
+    peers.send_reports_to(reporters);
+    regional.start(proposed, reports, background)
 }

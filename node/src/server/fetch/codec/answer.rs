@@ -1,9 +1,9 @@
 //! What a node answers with.
 
-use super::{VERSION, put_length, put_token, take_token};
+use super::{Version, put_length, put_token, take_token};
 use crate::server::{
     fetch::own::{Answer, Asked, ShardAnswer},
-    frames::{checked, opened, sealed},
+    frames::{opened, sealed},
 };
 use bytes::Bytes;
 use gateway::lookup::{
@@ -13,7 +13,7 @@ use gateway::lookup::{
 };
 use proto::{
     codec::{Malformed, Reader},
-    id::ClusterId,
+    id::{ClusterId, RegionId},
     limits::MESSAGE_BYTES,
 };
 use replication::token::Coverage;
@@ -40,18 +40,15 @@ pub enum Decoded {
 
 /// The bytes of an answer; `is_known` says of each view that was asked for whether it is in it.
 #[must_use]
-pub fn encode_answer(answer: &Answer, is_known: &[Vec<bool>], cluster: ClusterId) -> Bytes {
-    let mut out = opened(VERSION, 1 << 10);
+pub fn encode_answer(
+    answer: &Answer,
+    is_known: &[Vec<bool>],
+    (version, cluster): (Version, ClusterId),
+) -> Bytes {
+    let mut out = opened(version as u16, 1 << 10);
     out.push(ROWS);
     for shard in &answer.shards {
-        out.push(u8::from(shard.is_read));
-        out.push(match shard.coverage {
-            Coverage::Covered => COVERED,
-            Coverage::NotYet => NOT_YET,
-            Coverage::Lost => LOST,
-        });
-        let micros = |age: Duration| u64::try_from(age.as_micros()).unwrap_or(UNKNOWN_AGE);
-        out.extend(shard.age.map_or(UNKNOWN_AGE, micros).to_le_bytes());
+        put_shard(shard, version, &mut out);
     }
     put_token(&answer.seen, cluster, &mut out);
     for (rows, known) in answer.part.groups.iter().zip(is_known) {
@@ -64,15 +61,41 @@ pub fn encode_answer(answer: &Answer, is_known: &[Vec<bool>], cluster: ClusterId
                 out.extend(UNKNOWN_SCHEMA.to_le_bytes());
             }
             if out.len() > MESSAGE_BYTES {
-                return too_large();
+                return too_large(version);
             }
         }
     }
     sealed(out)
 }
 
-fn too_large() -> Bytes {
-    let mut out = opened(VERSION, 1);
+fn put_shard(shard: &ShardAnswer, version: Version, out: &mut Vec<u8>) {
+    out.push(u8::from(shard.is_read));
+    out.push(match shard.coverage {
+        Coverage::Covered => COVERED,
+        Coverage::NotYet => NOT_YET,
+        Coverage::Lost => LOST,
+    });
+    put_age(shard.age, out);
+    match version {
+        Version::OwnAges => {}
+        Version::AllAges => {
+            let count = u16::try_from(shard.origins.len()).expect("ids of regions have 16 bits");
+            out.extend(count.to_le_bytes());
+            for (origin, age) in &shard.origins {
+                out.extend(origin.0.to_le_bytes());
+                put_age(*age, out);
+            }
+        }
+    }
+}
+
+fn put_age(age: Option<Duration>, out: &mut Vec<u8>) {
+    let micros = |age: Duration| u64::try_from(age.as_micros()).unwrap_or(UNKNOWN_AGE);
+    out.extend(age.map_or(UNKNOWN_AGE, micros).to_le_bytes());
+}
+
+fn too_large(version: Version) -> Bytes {
+    let mut out = opened(version as u16, 1);
     out.push(TOO_LARGE);
     sealed(out)
 }
@@ -91,13 +114,16 @@ pub fn decode_answer(
     asked: &Asked,
     cluster: ClusterId,
 ) -> Result<Decoded, Malformed> {
-    let mut reader = checked(bytes, VERSION, "rows of another node")?;
+    let (version, mut reader) = Version::check(bytes, "rows of another node")?;
     match reader.u8()? {
         ROWS => {}
         TOO_LARGE => return reader.finish().map(|()| Decoded::TooLarge),
         _ => return Err(reader.malformed("its kind is unknown")),
     }
-    let shards = asked.places.iter().map(|_| take_shard(&mut reader));
+    let shards = asked
+        .places
+        .iter()
+        .map(|_| take_shard(&mut reader, version));
     let shards: Vec<ShardAnswer> = shards.collect::<Result<_, _>>()?;
     let seen = take_token(&mut reader, cluster)?;
     let is_read = |place: u16| {
@@ -117,19 +143,32 @@ pub fn decode_answer(
     Ok(Decoded::Rows(Answer { part, shards, seen }))
 }
 
-fn take_shard(reader: &mut Reader<'_>) -> Result<ShardAnswer, Malformed> {
-    let (is_read, coverage, age) = (reader.u8()?, reader.u8()?, reader.u64()?);
+fn take_shard(reader: &mut Reader<'_>, version: Version) -> Result<ShardAnswer, Malformed> {
+    let (is_read, coverage, age) = (reader.u8()?, reader.u8()?, take_age(reader)?);
     let coverage = match coverage {
         COVERED => Coverage::Covered,
         NOT_YET => Coverage::NotYet,
         LOST => Coverage::Lost,
         _ => return Err(reader.malformed("whether a token is reflected is not said")),
     };
+    let origins = match version {
+        // Nothing is said of other regions: their ages are unknown.
+        Version::OwnAges => Vec::new(),
+        Version::AllAges => (0..reader.u16()?)
+            .map(|_| Ok((RegionId(reader.u16()?), take_age(reader)?)))
+            .collect::<Result<_, Malformed>>()?,
+    };
     Ok(ShardAnswer {
         is_read: is_read == 1,
         coverage,
-        age: (age != UNKNOWN_AGE).then(|| Duration::from_micros(age)),
+        age,
+        origins,
     })
+}
+
+fn take_age(reader: &mut Reader<'_>) -> Result<Option<Duration>, Malformed> {
+    let micros = reader.u64()?;
+    Ok((micros != UNKNOWN_AGE).then(|| Duration::from_micros(micros)))
 }
 
 fn take_group(

@@ -1,12 +1,12 @@
 //! What a node is asked for.
 
-use super::{VERSION, put_length, put_token, take_token};
+use super::{Version, put_length, put_token, take_token};
 use crate::server::{
     fetch::{
         layouts::{Layouts, NotOfSchema},
         own::Asked,
     },
-    frames::{checked, opened, sealed},
+    frames::{opened, sealed},
 };
 use bytes::Bytes;
 use gateway::{
@@ -32,14 +32,16 @@ pub struct Taken {
     pub asked: Asked,
     /// For each view of each group, whether its schema is known here.
     pub is_known: Vec<Vec<bool>>,
+    /// The version of the answer that the caller reads.
+    pub version: Version,
 }
 
 /// The bytes of a request.
 #[must_use]
-pub fn encode_request(asked: &Asked, cluster: ClusterId) -> Bytes {
+pub fn encode_request(asked: &Asked, (version, cluster): (Version, ClusterId)) -> Bytes {
     let fetch = &asked.fetch;
     let mut out = opened(
-        VERSION,
+        version as u16,
         256 + fetch.groups.iter().map(size_bytes).sum::<usize>(),
     );
     out.extend(fetch.project.0.to_le_bytes());
@@ -107,7 +109,7 @@ pub fn decode_request(
     cluster: ClusterId,
     layouts: &Layouts<impl Schemas>,
 ) -> Result<Taken, Malformed> {
-    let mut reader = checked(bytes, VERSION, "request for rows")?;
+    let (version, mut reader) = Version::check(bytes, "request for rows")?;
     let project = ProjectId(reader.u32()?);
     let revision = Revision(reader.u64()?);
     let wait = Duration::from_micros(reader.u64()?);
@@ -135,6 +137,7 @@ pub fn decode_request(
     Ok(Taken {
         asked: Asked::all(&fetch, &token, wait),
         is_known,
+        version,
     })
 }
 

@@ -36,6 +36,7 @@ use replication::token::Coverage;
 use std::{sync::Arc, time::Duration};
 
 const CLUSTER: ClusterId = ClusterId(77);
+const NEWEST: (Version, ClusterId) = (Version::AllAges, CLUSTER);
 
 fn schema(view: u32) -> RowSchema {
     let columns = ["int64", "string", "float32"].map(|ty| Column::of(ty.parse().unwrap()));
@@ -146,6 +147,10 @@ fn answer(asked: &Asked, is_read: [bool; 2]) -> Answer {
         is_read,
         coverage,
         age,
+        origins: vec![
+            (RegionId(2), age),
+            (RegionId(3), Some(Duration::from_secs(7))),
+        ],
     };
     Answer {
         part: Part {
@@ -162,7 +167,7 @@ fn answer(asked: &Asked, is_read: [bool; 2]) -> Answer {
 #[test]
 fn a_request_is_read_as_what_it_asks_for() {
     let asked = asked();
-    let bytes = encode_request(&asked, CLUSTER);
+    let bytes = encode_request(&asked, NEWEST);
     let taken = decode_request(&bytes, CLUSTER, &layouts(&[1, 2, 3])).unwrap();
     let fetch = &taken.asked.fetch;
     assert_eq!((fetch.project, fetch.revision), (ProjectId(5), Revision(8)));
@@ -192,7 +197,7 @@ fn an_answer_is_read_as_rows_of_the_callers_keys() {
     let known = [vec![true, true], vec![true]];
     for is_read in [[true, true], [true, false], [false, true], [false, false]] {
         let answer = answer(&asked, is_read);
-        let bytes = encode_answer(&answer, &known, CLUSTER);
+        let bytes = encode_answer(&answer, &known, NEWEST);
         let read = decode_answer(&bytes, &asked, CLUSTER).unwrap();
         assert_eq!(read, Decoded::Rows(answer));
         let Decoded::Rows(read) = read else {
@@ -202,14 +207,40 @@ fn an_answer_is_read_as_rows_of_the_callers_keys() {
     }
 }
 
+/// Of a gateway of an earlier release, or of a cluster of one region.
+#[test]
+fn a_caller_is_answered_in_the_version_that_it_reads() {
+    let asked = asked();
+    let request = encode_request(&asked, (Version::OwnAges, CLUSTER));
+    assert_eq!(request[..2], [2, 0], "as it always was");
+    let taken = decode_request(&request, CLUSTER, &layouts(&[1, 2, 3])).unwrap();
+    assert_eq!(taken.version, Version::OwnAges);
+    let newer = encode_request(&asked, NEWEST);
+    assert_eq!(newer[HEAD_BYTES..], request[HEAD_BYTES..]);
+    let newer = decode_request(&newer, CLUSTER, &layouts(&[1, 2, 3])).unwrap();
+    assert_eq!(newer.version, Version::AllAges);
+
+    let mut answer = answer(&asked, [true, true]);
+    let read = |version| {
+        let bytes = encode_answer(&answer, &taken.is_known, (version, CLUSTER));
+        assert_eq!(bytes[..2], (version as u16).to_le_bytes());
+        decode_answer(&bytes, &asked, CLUSTER).unwrap()
+    };
+    let (older, newer) = (read(Version::OwnAges), read(Version::AllAges));
+    assert_eq!(newer, Decoded::Rows(answer.clone()));
+    let shards = answer.shards.iter_mut();
+    shards.for_each(|shard| shard.origins.clear());
+    assert_eq!(older, Decoded::Rows(answer), "nothing is said of others");
+}
+
 #[test]
 fn values_of_a_schema_that_the_callee_does_not_know_are_unavailable() {
     let asked = asked();
-    let bytes = encode_request(&asked, CLUSTER);
+    let bytes = encode_request(&asked, NEWEST);
     let taken = decode_request(&bytes, CLUSTER, &layouts(&[2, 3])).unwrap();
     assert_eq!(taken.is_known, [vec![false, true], vec![true]]);
     let answer = answer(&taken.asked, [true, true]);
-    let bytes = encode_answer(&answer, &taken.is_known, CLUSTER);
+    let bytes = encode_answer(&answer, &taken.is_known, NEWEST);
     let Decoded::Rows(read) = decode_answer(&bytes, &asked, CLUSTER).unwrap() else {
         panic!("rows were expected");
     };
@@ -232,7 +263,7 @@ fn rows_too_large_for_a_message_are_said_to_be() {
         rows.push_runs(&row, EventTime::default());
     }
     large.part.groups[1].views[0] = rows;
-    let bytes = encode_answer(&large, &[vec![true, true], vec![true]], CLUSTER);
+    let bytes = encode_answer(&large, &[vec![true, true], vec![true]], NEWEST);
     assert!(bytes.len() < 64);
     assert_eq!(
         decode_answer(&bytes, &asked, CLUSTER),
@@ -243,9 +274,9 @@ fn rows_too_large_for_a_message_are_said_to_be() {
 #[test]
 fn no_byte_can_be_changed_or_cut_off() {
     let asked = asked();
-    let request = encode_request(&asked, CLUSTER);
+    let request = encode_request(&asked, NEWEST);
     let known = [vec![true, true], vec![true]];
-    let answer = encode_answer(&answer(&asked, [true, true]), &known, CLUSTER);
+    let answer = encode_answer(&answer(&asked, [true, true]), &known, NEWEST);
     let layouts = layouts(&[1, 2, 3]);
     check_whole(&request, |bytes| {
         decode_request(bytes, CLUSTER, &layouts).is_ok()
@@ -272,9 +303,9 @@ fn check_whole(bytes: &Bytes, reads: impl Fn(&[u8]) -> bool) {
 #[test]
 fn bytes_that_are_wrong_under_a_right_checksum_never_panic() {
     let asked = asked();
-    let request = encode_request(&asked, CLUSTER);
+    let request = encode_request(&asked, NEWEST);
     let known = [vec![true, true], vec![true]];
-    let answer = encode_answer(&answer(&asked, [true, true]), &known, CLUSTER);
+    let answer = encode_answer(&answer(&asked, [true, true]), &known, NEWEST);
     let layouts = layouts(&[1, 2, 3]);
     for bytes in [&request, &answer] {
         for at in HEAD_BYTES..bytes.len() {
@@ -294,7 +325,7 @@ fn bytes_that_are_wrong_under_a_right_checksum_never_panic() {
 #[test]
 fn damaged_requests_and_answers_with_a_fitting_checksum_are_read_or_refused() {
     let asked = asked();
-    let request = encode_request(&asked, CLUSTER);
+    let request = encode_request(&asked, NEWEST);
     let known = layouts(&[1, 2, 3]);
     let known = std::panic::AssertUnwindSafe(&known);
     mutations::check(20_000, &[&request[HEAD_BYTES..]], |damaged| {
@@ -302,7 +333,7 @@ fn damaged_requests_and_answers_with_a_fitting_checksum_are_read_or_refused() {
         drop(decode_request(&resealed(&request, damaged), CLUSTER, known));
     });
     let layouts_known = [vec![true, true], vec![true]];
-    let whole = encode_answer(&answer(&asked, [true, true]), &layouts_known, CLUSTER);
+    let whole = encode_answer(&answer(&asked, [true, true]), &layouts_known, NEWEST);
     let asked = std::panic::AssertUnwindSafe(&asked);
     mutations::check(20_000, &[&whole[HEAD_BYTES..]], |damaged| {
         let asked = *asked;
