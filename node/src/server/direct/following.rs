@@ -23,6 +23,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncWriteExt, split},
+    runtime::Handle,
     sync::mpsc,
     time::{sleep, timeout},
 };
@@ -55,6 +56,8 @@ pub struct DirectLogs {
     pub inputs: mpsc::Sender<Input>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where readers run: the log's thread, which asks for them, is none of it.
+    pub runtime: Handle,
 }
 
 impl RegionLogs for DirectLogs {
@@ -82,7 +85,7 @@ impl RegionLogs for DirectLogs {
             sessions: BTreeMap::new(),
             turns: 0,
         };
-        tokio::spawn(follower.run(tells));
+        self.runtime.spawn(follower.run(tells));
         reading
     }
 

@@ -78,6 +78,7 @@ impl Wires {
                 endpoint: Arc::clone(endpoint),
                 inputs,
                 clock,
+                runtime: Handle::current(),
             }),
             None => Arc::new(KafkaLogs {
                 own,
