@@ -20,7 +20,7 @@ use crate::{
 };
 use anyhow::Result;
 use refusals::{Met, Shards};
-use small::Disks;
+use small::{Ballast, Disks};
 use std::{
     collections::BTreeSet,
     thread,
@@ -43,6 +43,7 @@ pub fn run(settings: &Settings) -> Result<Findings> {
             let shards = usize::from(settings.shape.shards);
             let mut full = Full {
                 disks: &disks,
+                ballast: None,
                 shards,
             };
             let bout = run.happen(&format!("full disk of {who}"), victim, &mut full)?;
@@ -55,18 +56,22 @@ pub fn run(settings: &Settings) -> Result<Findings> {
 
 struct Full<'a> {
     disks: &'a Disks,
+    ballast: Option<Ballast>,
     shards: usize,
 }
 
 impl Fault for Full<'_> {
     fn begin(&mut self, _: &mut Limping, victim: usize) -> Result<()> {
-        self.disks.fill(victim)
+        self.ballast = Some(self.disks.fill(victim)?);
+        Ok(())
     }
 
     /// Comes back when every shard is written to again, or that took too long.
-    fn end(&mut self, run: &mut Limping, victim: usize) -> Result<()> {
+    fn end(&mut self, run: &mut Limping, _: usize) -> Result<()> {
         let from = run.clock().now();
-        self.disks.empty(victim)?;
+        if let Some(ballast) = self.ballast.take() {
+            ballast.let_go()?;
+        }
         let end = Instant::now() + GAP_LIMIT;
         let are_taken = || refusals::taken_again(&run.load().beats(), self.shards, from).is_some();
         while !are_taken() && Instant::now() < end {

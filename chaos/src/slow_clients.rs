@@ -27,11 +27,13 @@ use std::{
 /// The node whose gateway they call.
 const VICTIM: usize = 0;
 /// They come one after the other: all at once they would be a crowd, which is refused.
-const EVERY: Duration = Duration::from_millis(150);
+const EVERY: Duration = Duration::from_millis(200);
 /// Silent connections of HTTP/2 are closed after 40 s, and those that take nothing after 30 s.
 const CLOSED_WITHIN: Duration = Duration::from_secs(120);
-/// What a gateway keeps of answers that are not taken, whatever is asked for.
+/// What a gateway keeps of answers that are not taken, whatever is asked for, as they are encoded.
 const ANSWERS_BYTES: u64 = 512 << 20;
+/// How much more memory one takes: its texts lie where they were read to, in buffers that grew by doubling.
+const MEMORY_OF_BYTES: u64 = 2;
 /// What it may need besides: connections, answers that are being made, and what its allocator keeps.
 const BESIDES_BYTES: u64 = 256 << 20;
 const WAITING: &str = "atoll_answers_waiting_bytes";
@@ -113,7 +115,8 @@ impl Seen {
 
     /// What it may have at most.
     fn bound_bytes(&self) -> u64 {
-        self.before_bytes + ANSWERS_BYTES.min(self.asked_bytes as u64) + BESIDES_BYTES
+        let answers = ANSWERS_BYTES.min(self.asked_bytes as u64);
+        self.before_bytes + answers * MEMORY_OF_BYTES + BESIDES_BYTES
     }
 
     fn judge(&self, callers: usize, after: u64, findings: &mut Findings) {

@@ -5,8 +5,8 @@
 use chaos::{cluster::Shape, limping::Settings, load::Plan, slow_clients};
 use std::time::Duration;
 
-/// Of each kind ten: what they leave lying is less than a gateway keeps.
-const CALLERS: usize = 40;
+/// Of each kind six: what they leave lying is less than a gateway keeps.
+const CALLERS: usize = 24;
 
 #[test]
 fn callers_that_take_nothing_cost_bounded_memory_and_no_lookup() {

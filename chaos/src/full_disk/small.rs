@@ -1,12 +1,21 @@
 //! A small file system in memory for each node's data, and what fills it.
 
 use crate::{cluster::Host, namespace};
-use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use rustix::{
+    fs::{FallocateFlags, fallocate, statvfs},
+    io::Errno,
+};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -20,6 +29,8 @@ const USUAL_BYTES: u64 = 256 * MIB;
 const ROW_BYTES: u64 = 512;
 /// What is left of a full disk: less than a store keeps back, and enough for what is no row.
 const LEFT_BYTES: u64 = 6 * MIB;
+/// How often it is looked for more.
+const TAKEN_EVERY: Duration = Duration::from_millis(20);
 
 /// Begins this program anew in a namespace of its own, unless it is there already: mounts in it are seen by
 /// nobody else, and vanish with its last process.
@@ -67,23 +78,70 @@ impl Disks {
         Host::on_small_disk(self.mounted[place].clone())
     }
 
-    fn ballast(&self, place: usize) -> PathBuf {
-        self.mounted[place].join("ballast")
+    /// Something else takes nearly all the space of one, and what the node gives back meanwhile.
+    pub fn fill(&self, place: usize) -> Result<Ballast> {
+        Ballast::take(&self.mounted[place])
     }
+}
 
-    /// Something else takes nearly all the space of one.
-    pub fn fill(&self, place: usize) -> Result<()> {
-        let path = self.ballast(place);
+/// What fills a file system, until it is let go of.
+#[derive(Debug)]
+pub struct Ballast {
+    path: PathBuf,
+    stop: Arc<AtomicBool>,
+    taking: Option<JoinHandle<Result<()>>>,
+}
+
+impl Ballast {
+    fn take(at: &Path) -> Result<Self> {
+        let path = at.join("ballast");
         let file = File::create(&path).with_context(|| format!("make {}", path.display()))?;
-        let taken = free_bytes(&self.mounted[place])?.saturating_sub(LEFT_BYTES);
-        fallocate(&file, FallocateFlags::empty(), 0, taken)
-            .with_context(|| format!("take {taken} bytes of {}", path.display()))
+        let mut taken = take_more(at, &file, 0)?;
+        let stop = Arc::<AtomicBool>::default();
+        let (at, stops) = (at.to_owned(), Arc::clone(&stop));
+        // A store that is nearly full compacts, and has room again for a while.
+        let taking = thread::spawn(move || {
+            while !stops.load(Ordering::Relaxed) {
+                taken = take_more(&at, &file, taken)?;
+                thread::sleep(TAKEN_EVERY);
+            }
+            Ok(())
+        });
+        Ok(Self {
+            path,
+            stop,
+            taking: Some(taking),
+        })
     }
 
-    /// And gives it back.
-    pub fn empty(&self, place: usize) -> Result<()> {
-        let path = self.ballast(place);
-        fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))
+    /// Gives all of it back.
+    pub fn let_go(mut self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(taking) = self.taking.take() {
+            let taken = taking.join();
+            taken.map_err(|_| anyhow!("what takes space panicked"))??;
+        }
+        fs::remove_file(&self.path).with_context(|| format!("remove {}", self.path.display()))
+    }
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes what is free beyond what is left; the bytes that are taken then.
+fn take_more(at: &Path, file: &File, taken: u64) -> Result<u64> {
+    let more = free_bytes(at)?.saturating_sub(LEFT_BYTES);
+    if more == 0 {
+        return Ok(taken);
+    }
+    match fallocate(file, FallocateFlags::empty(), taken, more) {
+        Ok(()) => Ok(taken + more),
+        // The node was faster.
+        Err(Errno::NOSPC) => Ok(taken),
+        Err(error) => Err(error).with_context(|| format!("take {more} bytes of {}", at.display())),
     }
 }
 
