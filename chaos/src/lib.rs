@@ -13,6 +13,7 @@ pub mod clock;
 
 pub mod atoll;
 pub mod http;
+pub mod namespace;
 pub mod ports;
 pub mod process;
 
@@ -24,6 +25,7 @@ pub mod judge;
 
 mod ending;
 pub mod frozen;
+pub mod full_disk;
 pub mod limping;
 pub mod one_way;
 pub mod operations;
@@ -31,4 +33,5 @@ pub mod report;
 pub mod requests;
 pub mod rounds;
 pub mod schema;
+pub mod slow_clients;
 pub mod slow_disk;

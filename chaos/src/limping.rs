@@ -1,7 +1,8 @@
 //! A node that is neither well nor gone: one fault of one node under load, measured before, while and
 //! after it lasts.
 //!
-//! Judged as [`crate::rounds`] are. Besides, the node must leave the in-sync sets while the fault lasts.
+//! Judged as [`crate::rounds`] are. Besides, the node must leave the in-sync sets while the fault lasts, unless the
+//! scenario says what else is to come of it.
 
 mod figures;
 
@@ -14,9 +15,11 @@ use crate::{
     report::Findings,
 };
 use anyhow::{Context as _, Result};
-use figures::{Figures, Left};
+pub use figures::Figures;
+use figures::Left;
 use sim::history::Micros;
 use std::{
+    collections::BTreeSet,
     fmt,
     path::PathBuf,
     thread,
@@ -59,6 +62,25 @@ pub trait Fault {
     fn begin(&mut self, run: &mut Limping, victim: usize) -> Result<()>;
     /// Ends it.
     fn end(&mut self, run: &mut Limping, victim: usize) -> Result<()>;
+}
+
+/// A bout as it went.
+#[derive(Debug, Clone)]
+pub struct Bout {
+    /// What happened, and to which node.
+    pub title: String,
+    /// The node's name.
+    pub name: String,
+    /// When measuring began.
+    pub before: Micros,
+    /// When the fault began.
+    pub begun: Micros,
+    /// When it was about to end.
+    pub ended: Micros,
+    /// When measuring ended.
+    pub over: Micros,
+    left: Left,
+    whole: Duration,
 }
 
 /// A run under way.
@@ -115,12 +137,52 @@ impl Limping {
         self.cluster.cut_off(victim);
     }
 
-    /// Measures, lets a fault happen to a node, measures on, ends the fault, and tells figures.
+    /// Of which shards a node is in sync, by their numbers.
+    pub fn held_by(&self, victim: usize) -> Result<BTreeSet<usize>> {
+        let state = self.cluster.state_by(usize::from(victim == 0))?;
+        let name = self.cluster.nodes()[victim].name();
+        Ok(held(&state, name))
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// What the clients saw.
+    #[must_use]
+    pub const fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The run's clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What came of the run so far.
+    pub const fn findings(&mut self) -> &mut Findings {
+        &mut self.findings
+    }
+
+    /// Measures, lets a fault happen to a node that must leave for it, measures on, ends the fault, and tells
+    /// figures.
     pub fn bout(&mut self, what: &str, victim: usize, fault: &mut dyn Fault) -> Result<()> {
+        let bout = self.happen(what, victim, fault)?;
+        self.tell(&bout);
+        self.judge_leaving(&bout);
+        Ok(())
+    }
+
+    /// The same, and judges nothing.
+    pub fn happen(&mut self, what: &str, victim: usize, fault: &mut dyn Fault) -> Result<Bout> {
         let before = self.clock.now();
         thread::sleep(self.settings.before);
         let name = self.cluster.nodes()[victim].name().to_owned();
-        self.load.note(&format!("{what}: {name}"))?;
+        let title = format!("{what}: {name}");
+        self.load.note(&title)?;
         let begun = self.clock.now();
         fault.begin(self, victim)?;
         let left = self.watch(victim, &name);
@@ -131,9 +193,16 @@ impl Limping {
         let whole = mending.elapsed();
         settled.with_context(|| format!("after {what}"))?;
         thread::sleep(self.settings.before / 4);
-        let times = [before, begun, ended, self.clock.now()];
-        self.tell(what, &name, times, &left, whole);
-        Ok(())
+        Ok(Bout {
+            title,
+            name,
+            before,
+            begun,
+            ended,
+            over: self.clock.now(),
+            left,
+            whole,
+        })
     }
 
     /// Looks, while the fault lasts, when the node left the in-sync sets and was primary of nothing.
@@ -150,40 +219,43 @@ impl Limping {
         left
     }
 
-    fn tell(
-        &mut self,
-        what: &str,
-        name: &str,
-        [before, begun, ended, over]: [Micros; 4],
-        left: &Left,
-        whole: Duration,
-    ) {
-        let seconds = Duration::from_micros(begun.0).as_secs_f64();
+    /// Tells figures of a bout.
+    pub fn tell(&mut self, bout: &Bout) {
+        let seconds = Duration::from_micros(bout.begun.0).as_secs_f64();
         self.findings
-            .tell(format!("{seconds:6.1} s  {what}: {name}"));
-        let figures = Figures::of(self.load.writes(before, begun));
+            .tell(format!("{seconds:6.1} s  {}", bout.title));
+        let figures = Figures::of("writes", self.load.writes(bout.before, bout.begun));
         self.findings.tell(format!("          before: {figures}"));
-        for (when, from, to) in [("while", begun, ended), ("after", ended, over)] {
-            let figures = Figures::of(self.load.writes(from, to));
+        for (when, from, to) in bout.from_its_begin() {
+            let figures = Figures::of("writes", self.load.writes(from, to));
             let gap = self.load.longest_gap(from, to);
             self.findings
                 .tell(format!("          {when:6}: {figures}, longest gap {gap}"));
+        }
+        let (left, whole) = (bout.left, bout.whole.as_secs_f64());
+        self.findings.tell(format!(
+            "          {left}; whole {whole:.1} s after its end"
+        ));
+        let asked = self.load.lookups();
+        let found = judge::judge(self.cluster.timeline(), &asked, bout.begun, bout.over);
+        self.findings.tell(format!("          {found}"));
+    }
+
+    fn judge_leaving(&mut self, bout: &Bout) {
+        let Bout {
+            title, name, left, ..
+        } = bout;
+        for (_, from, to) in bout.from_its_begin() {
+            let gap = self.load.longest_gap(from, to);
             if gap.length > GAP_LIMIT {
-                let violated = format!("{what}: no write of some shard for {gap}");
+                let violated = format!("{title}: no write of some shard for {gap}");
                 self.findings.violated(violated);
             }
         }
-        self.findings.tell(format!(
-            "          {left}; whole {:.1} s after its end",
-            whole.as_secs_f64()
-        ));
         if !left.is_out() {
             self.findings
-                .violated(format!("{what}: {name} did not leave: {left}"));
+                .violated(format!("{title}: {name} did not leave: {left}"));
         }
-        let asked = self.load.lookups();
-        let found = judge::judge(self.cluster.timeline(), &asked, begun, over);
-        self.findings.tell(format!("          {found}"));
     }
 
     fn conclude(mut self, from: Micros) -> Result<Findings> {
@@ -200,17 +272,37 @@ impl Limping {
     }
 }
 
-/// Of how many shards a node is in sync, and of how many primary.
-fn parts_of(state: &State, name: &str) -> (usize, usize) {
+impl Bout {
+    fn from_its_begin(&self) -> [(&'static str, Micros, Micros); 2] {
+        [
+            ("while", self.begun, self.ended),
+            ("after", self.ended, self.over),
+        ]
+    }
+
+    /// Of how many shards the node was still in sync when the fault was about to end.
+    #[must_use]
+    pub const fn still_in_sync(&self) -> usize {
+        self.left.last_in_sync()
+    }
+}
+
+/// Of which shards a node is in sync.
+fn held(state: &State, name: &str) -> BTreeSet<usize> {
     let in_sync = state.shards.iter().filter(|shard| {
         let mut replicas = shard.replicas.iter();
         replicas.any(|replica| replica.node == name && replica.in_sync)
     });
+    in_sync.map(|shard| shard.shard as usize).collect()
+}
+
+/// Of how many shards a node is in sync, and of how many primary.
+fn parts_of(state: &State, name: &str) -> (usize, usize) {
     let primaries = state
         .shards
         .iter()
         .filter(|shard| shard.primary.as_deref() == Some(name));
-    (in_sync.count(), primaries.count())
+    (held(state, name).len(), primaries.count())
 }
 
 impl fmt::Display for Who {

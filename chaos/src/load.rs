@@ -19,7 +19,7 @@ pub use shared::Shared;
 use crate::{
     clock::Clock,
     cluster::{Cluster, Node},
-    judge::{Asked, Gap, longest_gap},
+    judge::{Asked, Beat, Gap, longest_gap},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use bulk::Bulk;
@@ -208,6 +208,12 @@ impl Load {
     #[must_use]
     pub fn lookups(&self) -> Vec<Asked> {
         self.shared.lookups()
+    }
+
+    /// The acknowledgements of the steady writers so far; there is one writer for each shard, by its number.
+    #[must_use]
+    pub fn beats(&self) -> Vec<Beat> {
+        self.shared.beats()
     }
 
     /// How long the steady writers' writes took that were acknowledged in the given time.

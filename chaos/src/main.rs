@@ -5,12 +5,12 @@ use chaos::{
     atoll::Atoll,
     clock::Clock,
     cluster::{Cluster, Shape},
-    frozen,
+    frozen, full_disk,
     limping::{self, Who},
     load::Plan,
     one_way, operations,
     report::Findings,
-    requests, rounds, schema, slow_disk,
+    requests, rounds, schema, slow_clients, slow_disk,
 };
 use clap::{Args, Parser, Subcommand};
 use sim::{checker, history::History};
@@ -83,6 +83,16 @@ enum Run {
     SlowDisk(Limp),
     /// One node's packets to the others are lost, then theirs to it; needs root
     OneWay(Limp),
+    /// One node's disk fills up, for a while; needs root
+    FullDisk(Limp),
+    /// Callers ask for large answers and take them slowly, or not at all
+    SlowClients {
+        /// Connections, half of them over gRPC and half over HTTP
+        #[arg(long, default_value_t = 200)]
+        callers: usize,
+        #[command(flatten)]
+        limp: Limp,
+    },
     /// Changes definitions while a node stands still
     Schema {
         #[command(flatten)]
@@ -233,6 +243,11 @@ fn run(run: Run) -> Result<Findings> {
             one_way::enter()?;
             one_way::run(&limp.settings())
         }
+        Run::FullDisk(limp) => {
+            full_disk::enter()?;
+            full_disk::run(&limp.settings())
+        }
+        Run::SlowClients { callers, limp } => slow_clients::run(&limp.settings(), callers),
         Run::Judge { history } => judge(&history),
         Run::Schema { size } => schema::run(&mut size.cluster()?, size.whole_within()),
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -40,6 +40,13 @@ impl Process {
         self.child.try_wait().context("look at a child")
     }
 
+    /// Bytes of memory that it has, as the system counts them.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        resident_bytes(&status).with_context(|| format!("{path} tells no memory"))
+    }
+
     /// Sends it a signal. It is not reaped yet, so the number is still its own.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(Pid::from_child(&self.child), signal)
@@ -53,6 +60,15 @@ impl Process {
         self.child.wait().context("reap a child")?;
         Ok(())
     }
+}
+
+/// What the kernel says of a process: in KiB.
+fn resident_bytes(status: &str) -> Option<u64> {
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 impl Drop for Process {
@@ -78,6 +94,16 @@ mod tests {
         child.signal(Signal::STOP).unwrap();
         drop(child);
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn the_memory_of_a_child_is_told() {
+        assert_eq!(
+            resident_bytes("Name:\tx\nVmRSS:\t    12 kB\n"),
+            Some(12 << 10)
+        );
+        let folder = tempfile::tempdir().unwrap();
+        assert!(sleeper(folder.path()).resident_bytes().unwrap() > 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod feature;
 mod health;
+mod patience;
 mod registry;
 mod serving;
 mod status;

@@ -28,5 +28,7 @@ pub use service::{Clients, Gateway, Parts, Readiness, Settings};
 pub mod grpc;
 pub mod http;
 mod opening;
+mod pace;
 pub mod slow;
+mod taking;
 pub mod trace;

@@ -191,9 +191,25 @@ async fn damaged_messages_are_answered_or_refused() {
         keys: vec![support::clients::ints("customer_id", &[17_850])],
         ..Default::default()
     };
+    // Of every kind that the view has, with a value absent and a null.
+    let mut orders = support::clients::int64s("orders", &[7, 0, 0]);
+    orders.cells = vec![1, 0, 2].into();
+    let segment = v1::Column {
+        feature: "segment".into(),
+        r#type: v1::Type::String.into(),
+        strings: vec!["a".into(), String::new(), "päivää".into()],
+        ..Default::default()
+    };
+    let client_write = support::clients::write(
+        "activity",
+        vec![support::clients::ints("customer_id", &[17_850, -1, 3])],
+        vec![orders, segment],
+        &[support::START_MICROS; 3],
+    );
     let kept = [
         ("Lookup", client_lookup.encode_to_vec()),
         ("Delete", client_delete.encode_to_vec()),
+        ("Write", client_write.encode_to_vec()),
     ];
     let mut client = Grpc::new(world.channel().await);
     for (method, kept) in kept {

@@ -25,5 +25,6 @@ mod single_node {
     mod registry;
     mod roles;
     mod s3;
+    mod slow_grpc;
     mod ttl;
 }

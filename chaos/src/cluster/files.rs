@@ -20,6 +20,10 @@ pub fn node(node: &Node, seeds: &[String]) -> String {
     let mut text = format!("[cluster]\nname = \"chaos\"\nseeds = {seeds:?}\n\n");
     let name = node.name();
     let data = node.data_dir();
+    if node.host().disk().is_some() {
+        // What a store keeps back is counted in segments.
+        text.push_str("[store]\nsegment_bytes = \"4MiB\"\n\n");
+    }
     let _ = writeln!(
         text,
         "[node]\nname = \"{name}\"\nregion = \"{REGION}\"\nzone = \"zone-{name}\"\n\

@@ -22,40 +22,56 @@ enum Start {
 pub struct Host {
     address: Ipv4Addr,
     start: Start,
+    disk: Option<PathBuf>,
 }
 
 impl Host {
     /// This machine's loopback.
     #[must_use]
     pub const fn loopback() -> Self {
+        Self::started(Ipv4Addr::LOCALHOST, Start::Plain)
+    }
+
+    const fn started(address: Ipv4Addr, start: Start) -> Self {
+        Self {
+            address,
+            start,
+            disk: None,
+        }
+    }
+
+    /// Loopback, with its data on the small file system at `disk`: see [`crate::full_disk`].
+    #[must_use]
+    pub const fn on_small_disk(disk: PathBuf) -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST,
             start: Start::Plain,
+            disk: Some(disk),
         }
     }
 
     /// Loopback, with syncs that are slow while the file `switch` is there: see [`crate::slow_disk`].
     #[must_use]
     pub const fn with_slow_syncs(library: PathBuf, switch: PathBuf) -> Self {
-        Self {
-            address: Ipv4Addr::LOCALHOST,
-            start: Start::Preloaded { library, switch },
-        }
+        Self::started(Ipv4Addr::LOCALHOST, Start::Preloaded { library, switch })
     }
 
     /// A network namespace, by its file, in which this machine has `address`.
     #[must_use]
     pub const fn within(namespace: PathBuf, address: Ipv4Addr) -> Self {
-        Self {
-            address,
-            start: Start::Within { namespace },
-        }
+        Self::started(address, Start::Within { namespace })
     }
 
     /// The address.
     #[must_use]
     pub const fn address(&self) -> Ipv4Addr {
         self.address
+    }
+
+    /// The small file system that its data lies on, if it has one of its own.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Path> {
+        self.disk.as_deref()
     }
 
     /// `atoll serve` with a settings file, as it is started here.

@@ -70,6 +70,12 @@ impl Node {
         self.host.address()
     }
 
+    /// Where it runs.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// Where HTTP is spoken.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
@@ -91,7 +97,10 @@ impl Node {
     /// Its data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.join(format!("{}-data", self.name))
+        match self.host.disk() {
+            Some(disk) => disk.join("data"),
+            None => self.folder.join(format!("{}-data", self.name)),
+        }
     }
 
     /// What its process does.
@@ -186,6 +195,22 @@ impl Node {
     pub fn sent_bytes(&self) -> Option<u64> {
         let answer = http::get(self.http(), "/metrics", ASK_WITHIN).ok()?;
         Some(answer.body.lines().filter_map(sent_bytes).sum())
+    }
+
+    /// A number of its metrics that has no labels; none while it does not answer, or has no such number.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let answer = http::get(self.http(), "/metrics", ASK_WITHIN).ok()?;
+        let mut lines = answer.body.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Bytes of memory that its process has.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let process = self.process.as_ref();
+        process
+            .with_context(|| format!("node {} is down", self.name))?
+            .resident_bytes()
     }
 
     /// Lets its process stand still.

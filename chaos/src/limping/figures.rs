@@ -2,18 +2,22 @@
 
 use std::{fmt, time::Duration};
 
-/// How long acknowledged writes of some time took.
+/// How long calls of some time took that came to a good end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
+    calls: &'static str,
     sorted: Vec<Duration>,
 }
 
 impl Figures {
-    /// Of these, in any order.
+    /// Of these, in any order; `calls` says what they are of.
     #[must_use]
-    pub fn of(mut lengths: Vec<Duration>) -> Self {
+    pub fn of(calls: &'static str, mut lengths: Vec<Duration>) -> Self {
         lengths.sort();
-        Self { sorted: lengths }
+        Self {
+            calls,
+            sorted: lengths,
+        }
     }
 
     fn quantile(&self, percent: usize) -> Duration {
@@ -26,14 +30,14 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.sorted.len();
+        let (count, calls) = (self.sorted.len(), self.calls);
         if count == 0 {
-            return f.write_str("no write acknowledged");
+            return write!(f, "no {calls}");
         }
         let [half, most, all] = [50, 99, 100].map(|percent| self.quantile(percent));
         write!(
             f,
-            "{count} writes, p50 {half:.1?}, p99 {most:.1?}, longest {all:.1?}"
+            "{count} {calls}, p50 {half:.1?}, p99 {most:.1?}, longest {all:.1?}"
         )
     }
 }
@@ -62,6 +66,12 @@ impl Left {
         self.returns += usize::from(self.out_of_sync.is_some() && in_sync > 0);
         self.out_of_sync = since(self.out_of_sync, in_sync);
         self.no_primary = since(self.no_primary, primaries);
+    }
+
+    /// Of how many shards it was in sync when it was last looked.
+    #[must_use]
+    pub const fn last_in_sync(&self) -> usize {
+        self.last.0
     }
 
     /// Whether it was out of everything in the end.
@@ -98,12 +108,13 @@ mod tests {
     #[test]
     fn figures_are_of_the_sorted_lengths() {
         let lengths = (1..=200).rev().map(Duration::from_millis);
-        let told = Figures::of(lengths.collect()).to_string();
+        let told = Figures::of("writes", lengths.collect()).to_string();
         assert_eq!(
             told,
             "200 writes, p50 101.0ms, p99 199.0ms, longest 200.0ms"
         );
-        assert_eq!(Figures::of(Vec::new()).to_string(), "no write acknowledged");
+        let none = Figures::of("writes", Vec::new());
+        assert_eq!(none.to_string(), "no writes");
     }
 
     #[test]

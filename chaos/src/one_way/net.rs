@@ -5,16 +5,13 @@
 //! the clients run, is 10.77.N.1 to it. What is lost is dropped by a rule of routing, silently, and
 //! nothing that clients and nodes say to each other ever meets such a rule.
 
-use crate::cluster::Host;
-use anyhow::{Context as _, Result, bail, ensure};
-use std::{fs, net::Ipv4Addr, os::unix::process::CommandExt as _, path::PathBuf, process::Command};
+use crate::{cluster::Host, namespace};
+use anyhow::{Context as _, Result, ensure};
+use std::{fs, net::Ipv4Addr, path::PathBuf};
 
 /// What the scenario takes.
 pub const NEEDS: &str = "one-way makes network namespaces, which takes root, and `unshare`, `nsenter`, \
                          `mount` (util-linux) and `ip` (iproute2)";
-/// Set once this process is in a namespace of its own.
-const INSIDE: &str = "CHAOS_ONE_WAY_INSIDE";
-
 /// Which of a node's packets to and from other nodes are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
@@ -32,23 +29,14 @@ pub struct Net {
 
 /// Begins this program anew in namespaces of its own, unless it is there already.
 pub fn enter() -> Result<()> {
-    if std::env::var_os(INSIDE).is_some() {
-        return Ok(());
-    }
-    ensure!(rustix::process::geteuid().is_root(), "{NEEDS}");
-    let own = std::env::current_exe().context("find this program")?;
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--mount", "--"]).arg(own);
-    command.args(std::env::args_os().skip(1)).env(INSIDE, "1");
-    // It comes back only where nothing was started.
-    Err(command.exec()).with_context(|| format!("start unshare: {NEEDS}"))
+    namespace::enter(&["--net", "--mount"], NEEDS)
 }
 
 impl Net {
     /// Makes the namespaces and the wires.
     pub fn build(nodes: usize) -> Result<Self> {
         ensure!(
-            std::env::var_os(INSIDE).is_some(),
+            namespace::is_own(),
             "the process is in no namespace of its own"
         );
         // `ip netns` keeps its files here; those of others are not seen from now on.
@@ -135,13 +123,7 @@ fn ip(words: &str) -> Result<()> {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
-    let said = Command::new(program).args(arguments).output();
-    let said = said.with_context(|| format!("start {program}: {NEEDS}"))?;
-    if said.status.success() {
-        return Ok(());
-    }
-    let why = String::from_utf8_lossy(&said.stderr).into_owned();
-    bail!("{program} {}: {}; {NEEDS}", arguments.join(" "), why.trim())
+    namespace::run(program, arguments, NEEDS)
 }
 
 #[cfg(test)]

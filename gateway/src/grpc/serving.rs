@@ -3,7 +3,8 @@
 //! They are served here and not by tonic's own server so that there is a limit to all of it: connections that say
 //! nothing, and answers that lie in HTTP/2 unsent.
 
-use crate::opening::Opening;
+use super::patience;
+use crate::{opening::Opening, taking::Taking};
 use axum::http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2, service::Service as HyperService};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -90,7 +91,7 @@ async fn converse<S, Connection>(
         .max_send_buf_size(SEND_BUFFER_BYTES)
         .keep_alive_interval(SIGN_OF_LIFE)
         .keep_alive_timeout(SIGN_OF_LIFE);
-    let connection = TokioIo::new(Opening::new(connection));
+    let connection = TokioIo::new(Opening::new(Taking::new(connection)));
     let mut connection = pin!(builder.serve_connection(connection, Calling(service)));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -116,8 +117,10 @@ where
     type Future = S::Future;
 
     fn call(&self, request: Request<Incoming>) -> S::Future {
+        let (head, body) = request.into_parts();
+        let body = patience::body(head.uri.path(), body);
         // None of the services is ever not ready.
-        self.0.clone().call(request.map(Body::new))
+        self.0.clone().call(Request::from_parts(head, body))
     }
 }
 

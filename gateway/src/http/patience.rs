@@ -1,24 +1,14 @@
-//! How long a body may take: a sender that stalls, or sends a byte now and then, must not hold memory
-//! and a connection for ever.
+//! Bodies of HTTP, which come in their time or are refused.
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    pace::{AT_LEAST, allowed, too_slow},
+};
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use proto::{limits::MESSAGE_BYTES, reason::Reason};
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 use tokio::time::sleep;
-
-/// What any body gets; an honest small one takes milliseconds.
-const AT_LEAST: Duration = Duration::from_secs(10);
-/// A body must come at this rate beyond that: the largest one has a little over four minutes.
-const BYTES_PER_SECOND: usize = 256 << 10;
-
-/// When a body must have gone on, counted from its start, of which so much has come.
-pub const fn allowed(received_bytes: usize) -> Duration {
-    AT_LEAST.saturating_add(Duration::from_secs(
-        (received_bytes / BYTES_PER_SECOND) as u64,
-    ))
-}
 
 /// A whole body within the limits of size and time.
 pub async fn read(mut body: Body) -> Result<Bytes, Failure> {
@@ -64,21 +54,11 @@ fn too_large() -> Failure {
     Failure::new(Reason::TooLarge, message)
 }
 
-fn too_slow(received_bytes: usize) -> Failure {
-    let message = format!(
-        "the body came too slowly: {received_bytes} bytes in {} s; a body gets {} s and one more for each {} KiB",
-        allowed(received_bytes).as_secs(),
-        AT_LEAST.as_secs(),
-        BYTES_PER_SECOND >> 10
-    );
-    Failure::new(Reason::TooSlow, message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures::stream;
-    use std::convert::Infallible;
+    use std::{convert::Infallible, time::Duration};
 
     /// A body whose pieces come so many seconds apart.
     fn dripping(pieces: usize, bytes: usize, seconds: u64) -> Body {

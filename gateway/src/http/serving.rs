@@ -1,7 +1,10 @@
 //! Connections: how many there are, and how long a caller may take to say what it wants.
 
 use super::fixed;
-use crate::opening::{OPENED_WITHIN, Opening};
+use crate::{
+    opening::{OPENED_WITHIN, Opening},
+    taking::Taking,
+};
 use axum::{Router, serve::Listener};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -76,7 +79,7 @@ where
         .keep_alive_interval(SIGN_OF_LIFE)
         .keep_alive_timeout(SIGN_OF_LIFE)
         .max_concurrent_streams(CALLS_PER_CONNECTION);
-    let connection = TokioIo::new(Opening::new(connection));
+    let connection = TokioIo::new(Opening::new(Taking::new(connection)));
     let service = TowerToHyperService::new(router);
     let mut served = pin!(builder.serve_connection(connection, service));
     let ended = tokio::select! {

@@ -8,5 +8,5 @@ mod record;
 mod storage;
 
 pub use file::{LogFileError, SnapshotFloor};
-pub use record::{LogRecord, RecordError};
+pub use record::{LogRecord, LogState, RecordError};
 pub use storage::{LogReader, RaftLog};

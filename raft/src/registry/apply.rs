@@ -264,7 +264,7 @@ impl Registry {
     ) -> Result<Vec<String>, Refusal> {
         let region = self.known_region(id)?;
         let present = region.group.map(|group| group.number);
-        let number = expected.map_or(1, |number| number + 1);
+        let number = expected.map_or(1, |number| number.saturating_add(1));
         if present == Some(number) && region.group.is_some_and(|group| group.founder == founder) {
             // The answer to an earlier try was lost.
             return Ok(Vec::new());

@@ -229,13 +229,10 @@ impl Replayed {
     fn append(&mut self, entry: Entry) -> Result<(), LogFileError> {
         let found = entry.log_id.index;
         // At the beginning of what is kept the first entry may have any index; the rest must follow.
-        if let Some((last, _)) = self.entries.last_key_value()
-            && found != last + 1
-        {
-            return Err(LogFileError::Hole {
-                expected: last + 1,
-                found,
-            });
+        let last = self.entries.last_key_value();
+        let expected = last.map_or(found, |(last, _)| last.saturating_add(1));
+        if found != expected {
+            return Err(LogFileError::Hole { expected, found });
         }
         self.entries.insert(found, entry);
         Ok(())
@@ -243,7 +240,8 @@ impl Replayed {
 
     fn drop_purged(&mut self) {
         if let Some(purged) = self.state.purged {
-            self.entries = self.entries.split_off(&(purged.index + 1));
+            let next = purged.index.checked_add(1);
+            self.entries = next.map_or_else(BTreeMap::new, |next| self.entries.split_off(&next));
         }
     }
 }
