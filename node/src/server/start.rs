@@ -113,14 +113,8 @@ async fn run(
     let (cluster, clocks) = (peering.cluster(), peering.clocks.clone());
     peering.offer_writes(&global, &components);
     let (positions, leaving) = (peering.offer_positions(), peering.leaving.clone());
-    let wires = links::open(own, &peering.me, (&global, &rosters)).await?;
-    let held = held::hold_shards(
-        own,
-        files,
-        peering,
-        (&groups, &global, wires),
-        &mut background,
-    )?;
+    let known = (&groups, &*global, &rosters);
+    let held = held::hold_shards(own, files, peering, known, &mut background).await?;
     let around = (gossip, &*home, (&groups, &rosters));
     let liveness = hear(own, (me, cluster), &held, around, &mut background).await?;
     let (region, board) = (held.region.clone(), held.board.clone());

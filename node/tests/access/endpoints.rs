@@ -69,12 +69,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
             ..Default::default()
         }
         .encode_to_vec(),
-        "Plan" => v1::PlanRequest {
-            files: definitions(project),
-            ..Default::default()
-        }
-        .encode_to_vec(),
-        "Apply" => v1::ApplyRequest {
+        "Plan" | "Apply" => v1::ApplyRequest {
             files: definitions(project),
             ..Default::default()
         }

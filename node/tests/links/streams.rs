@@ -99,9 +99,9 @@ fn values(cluster: &Cluster, region: usize, feature: &str) -> Vec<Json> {
 #[track_caller]
 fn converges(cluster: &Cluster, feature: &str, expected: impl Fn(i64) -> Json) {
     let expected: Vec<Json> = (0..IDS).map(expected).collect();
-    for region in 0..REGIONS.len() {
+    for (region, name) in REGIONS.iter().enumerate() {
         let mut last = Vec::new();
-        wait_for(&format!("{feature} in region {}", REGIONS[region]), || {
+        wait_for(&format!("{feature} in region {name}"), || {
             last = values(cluster, region, feature);
             (last == expected).then_some(())
         });

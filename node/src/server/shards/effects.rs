@@ -8,9 +8,7 @@ use super::{
 use crate::server::hlc_bound::{LOW, ROOM};
 use proto::{entry::EntryView, hlc::Hlc, id::ShardId, schema::Schemas};
 use raft::registry::Catalog;
-use replication::{
-    Effect, Entry, Event, Member, Message, Read, Replica, Ticket, closes::Close, message::Body,
-};
+use replication::{Effect, Entry, Event, Member, Message, Read, Replica, Ticket, message::Body};
 use store::{LogRead, NewEntry};
 
 impl Driver {
@@ -74,7 +72,6 @@ impl Driver {
                 Ok(())
             }
             Effect::Closed { round, sent_at } => {
-                round.closes().for_each(|close| tell(shard, close));
                 self.closed(shard, &round, sent_at);
                 Ok(())
             }
@@ -170,18 +167,6 @@ impl Driver {
             self.step(shard, Event::ClockRaised);
         }
     }
-}
-
-/// Four a second and shard: for the simulated world, which judges closes.
-fn tell(shard: ShardId, close: Close) {
-    tracing::trace!(
-        %shard,
-        placement = close.placement.0,
-        incarnation = close.incarnation.0,
-        sequence = close.sequence.0,
-        hlc = close.hlc.0,
-        "a close is done"
-    );
 }
 
 /// The index hashes of an entry's indexed records.

@@ -15,15 +15,16 @@ use crate::{
         region::RegionView,
         regional::{REPORTS_QUEUED, Regional},
         repair::{Repairs, TakenRepairs},
+        rosters::Rosters,
         running::Background,
         scans::TakenScans,
-        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed},
+        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed, SnapshotOrder},
         snapshots::{self, Progress},
         streams::Streams,
     },
     settings::NodeSettings,
 };
-use raft::placement::Placement;
+use raft::{group::Blocking, placement::Placement};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{mpsc, watch};
@@ -43,11 +44,11 @@ pub(super) struct Held {
 }
 
 /// Puts the shards to work on what the store holds of them.
-pub(super) fn hold_shards(
-    (settings, components): (&NodeSettings, &Components),
+pub(super) async fn hold_shards(
+    own @ (settings, components): (&NodeSettings, &Components),
     files: Files,
     peering: Peering,
-    (groups, global, wires): (&Metadata, &Global, Wires),
+    (groups, global, rosters): (&Metadata, &Global, &Rosters),
     background: &mut Background,
 ) -> Result<Held, StartError> {
     let Peering {
@@ -62,11 +63,10 @@ pub(super) fn hold_shards(
     } = peering;
     let (store, writer, recovered) = files.store;
     let (proposals, proposed) = mpsc::unbounded_channel();
-    let (orders, ordered) = mpsc::unbounded_channel();
-    let (own_mesh, own_inputs) = (Arc::clone(&mesh), inputs.clone());
-    let sent = (ordered, progress.clone());
-    let sending = snapshots::start(own_mesh, &peers, own_inputs, sent, components.place);
-    background.spawn(sending);
+    let way = (&mesh, &peers, &inputs);
+    let orders = send_snapshots(components.place, way, &progress, background);
+    let wires = Wires::open(own, &me, (global, rosters)).await?;
+    let links = wires.parts(own, (&me, groups.region), (global, &inputs));
     let board = Board::default();
     let driver = Driver::new(Parts {
         place: Place {
@@ -86,12 +86,7 @@ pub(super) fn hold_shards(
         snapshots: orders,
         now: components.clock.now(),
         board: board.clone(),
-        links: wires.parts(
-            (settings, components),
-            (&me, groups.region),
-            global,
-            &inputs,
-        ),
+        links,
         pace: Pace::of(&settings.store),
         planted: components.planted,
     });
@@ -100,8 +95,7 @@ pub(super) fn hold_shards(
     let regional = place(components, groups, (&me, &mesh, &inputs), &leaving);
     let streams = regional.streams.clone();
     let placements = follow_region(regional, &peers, proposed, background);
-    let read = (&store, &board);
-    let own = offer_reads((settings, components), (&me, &peers), read, global);
+    let own = offer_reads(own, (&me, &peers), (&store, &board), global);
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
     repair_rows(components, (&mesh, &peers), (&store, &region), background);
@@ -118,6 +112,20 @@ pub(super) fn hold_shards(
         progress,
         streams,
     })
+}
+
+/// Sends what primaries order to be sent; gives where they order it.
+fn send_snapshots(
+    place: Blocking,
+    (mesh, peers, inputs): (&Arc<Mesh>, &Arc<Peers>, &mpsc::Sender<Input>),
+    progress: &Progress,
+    background: &mut Background,
+) -> mpsc::UnboundedSender<SnapshotOrder> {
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let (mesh, inputs) = (Arc::clone(mesh), inputs.clone());
+    let sent = (ordered, progress.clone());
+    background.spawn(snapshots::start(mesh, peers, inputs, sent, place));
+    orders
 }
 
 impl Held {

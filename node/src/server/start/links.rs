@@ -30,41 +30,40 @@ pub(super) struct Wires {
     board: LinkBoard,
 }
 
-/// Listens for other regions, where they come themselves.
-pub(super) async fn open(
-    (settings, components): (&NodeSettings, &Components),
-    me: &Me,
-    (global, rosters): (&Global, &Rosters),
-) -> Result<Wires, StartError> {
-    let endpoint = match transport(global) {
-        Some(Transport::Direct) => {
-            let address = settings.listen.link;
-            let opened = components.links.open(address, &me.security).await;
-            let doing = format!("listen at {address}, which is listen.link of the settings");
-            Some(opened.map_err(io(doing))?)
-        }
-        Some(Transport::Kafka) | None => None,
-    };
-    Ok(Wires {
-        rosters: rosters.clone(),
-        endpoint,
-        board: LinkBoard::default(),
-    })
-}
-
 fn transport(global: &Global) -> Option<Transport> {
     let catalog = global.catalog();
     catalog.founding().map(|founding| founding.transport)
 }
 
 impl Wires {
+    /// Listens for other regions, where they come themselves.
+    pub(super) async fn open(
+        (settings, components): (&NodeSettings, &Components),
+        me: &Me,
+        (global, rosters): (&Global, &Rosters),
+    ) -> Result<Self, StartError> {
+        let endpoint = match transport(global) {
+            Some(Transport::Direct) => {
+                let address = settings.listen.link;
+                let opened = components.links.open(address, &me.security).await;
+                let doing = format!("listen at {address}, which is listen.link of the settings");
+                Some(opened.map_err(io(doing))?)
+            }
+            Some(Transport::Kafka) | None => None,
+        };
+        Ok(Self {
+            rosters: rosters.clone(),
+            endpoint,
+            board: LinkBoard::default(),
+        })
+    }
+
     /// What the shards' links are made of.
     pub(super) fn parts(
         &self,
         (settings, components): (&NodeSettings, &Components),
         (me, own): (&Me, RegionId),
-        global: &Global,
-        inputs: &mpsc::Sender<Input>,
+        (global, inputs): (&Global, &mpsc::Sender<Input>),
     ) -> LinkParts {
         let cluster = me.cluster.cluster();
         let cluster = cluster.expect("metadata comes with a cluster");

@@ -13,7 +13,7 @@ use proto::{
     reason::Refusal,
     record::Encoded,
 };
-use replication::{Event, Micros, Remote, settings::PENDING_BYTES};
+use replication::{Event, Micros, Remote, Replica, settings::PENDING_BYTES};
 use std::collections::BTreeSet;
 
 /// What could not be appended is read again after this.
@@ -141,10 +141,7 @@ impl Driver {
     }
 
     fn check_appends(&self, shard: ShardId) -> Result<(), String> {
-        let appends = self
-            .replicas
-            .get(&shard)
-            .is_some_and(|replica| replica.appends());
+        let appends = self.replicas.get(&shard).is_some_and(Replica::appends);
         if !appends {
             return Err("the shard has no open epoch here".into());
         }

@@ -219,7 +219,7 @@ impl Driver {
                     positions,
                     heartbeat,
                 }) => {
-                    self.heartbeat_came(stream, &heartbeat, |shard| positions.get(&shard).copied())
+                    self.heartbeat_came(stream, &heartbeat, |shard| positions.get(&shard).copied());
                 }
                 Arrived::Trouble(fault) => {
                     tracing::debug!(
@@ -422,13 +422,9 @@ fn follow(mark: &mut StreamMark, entry: &[u8], stream: Name) {
 
 /// Why rows cannot be taken yet. Rows of a view that was removed are no obstacle: nobody reads them.
 fn obstacle(entry: &LinkEntry, catalog: &Catalog) -> Option<Obstacle> {
-    if catalog
-        .registry()
-        .regions
-        .get(&entry.stream().origin)
-        .is_none()
-    {
-        return Some(Obstacle::UnknownRegion(entry.stream().origin));
+    let origin = entry.stream().origin;
+    if !catalog.registry().regions.contains_key(&origin) {
+        return Some(Obstacle::UnknownRegion(origin));
     }
     entry.rows().find_map(|row| {
         let (view, version) = (row.view(), row.schema_version());

@@ -204,7 +204,7 @@ impl Driver {
         let shipped = sending.shipped_through > sending.logged_through;
         let is_through = is_shared && sending.outbox.is_through();
         let is_far = committed.0 > sending.logged_through.0 + IDLE_ENTRIES;
-        if !shipped && !(is_through && is_far) {
+        if !(shipped || is_through && is_far) {
             return;
         }
         let through = if is_through {

@@ -160,14 +160,7 @@ impl Node {
         let (bound, start) = HlcBound::open(disk).unwrap();
         let mut hlc = HlcClock::starting_at(start);
         hlc.observe(store.largest_hlc());
-        let cluster = Membership::default();
-        cluster.join(ClusterId(1));
-        let me = Me {
-            cluster,
-            node: self.id,
-            boot: self.boot,
-            security: crate::security::Security::default(),
-        };
+        let me = self.me();
         let (inputs, queue) = mpsc::channel(run::QUEUE_INPUTS);
         let peers = Arc::new(Peers::new(Arc::new(Groups::default()), inputs.clone()));
         let network: Arc<dyn Network> = Arc::new(self.wire.clone());
@@ -223,6 +216,17 @@ impl Node {
             board,
             _tasks: tasks,
         });
+    }
+
+    fn me(&self) -> Me {
+        let cluster = Membership::default();
+        cluster.join(ClusterId(1));
+        Me {
+            cluster,
+            node: self.id,
+            boot: self.boot,
+            security: crate::security::Security::default(),
+        }
     }
 
     fn links(&self, inputs: &mpsc::Sender<Input>) -> LinkParts {
