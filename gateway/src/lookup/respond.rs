@@ -34,15 +34,14 @@ pub fn respond(
         let limit = facts.max_staleness;
         limit.is_some_and(|limit| age(moment).is_none_or(|age| age > limit))
     };
-    let is_stale = fetched.is_stale
-        || fetched
-            .complete_at
-            .iter()
-            .any(|(_, moment)| is_too_old(*moment));
+    let origins = fetched.complete_at.iter();
+    let too_old: Vec<String> = origins
+        .filter(|(_, moment)| is_too_old(*moment))
+        .map(|(origin, moment)| format!("{origin} {}", words(age(*moment))))
+        .collect();
+    let is_stale = fetched.is_stale || !too_old.is_empty();
     if is_stale && on_stale == twin::OnStale::Fail {
-        let message = "no replica was as fresh as the token or max_staleness asks for by the deadline; \
-                       allow more time, or ask with on_stale: serve";
-        return Err(Failure::new(Reason::Stale, message));
+        return Err(stale(&too_old));
     }
     let staleness = fetched.complete_at.into_iter().map(|(origin, moment)| {
         let micros = age(moment).map(|age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
@@ -59,4 +58,21 @@ pub fn respond(
         staleness: staleness.collect(),
         token: fetched.token,
     })
+}
+
+fn words(age: Option<Duration>) -> String {
+    age.map_or_else(|| "unknown".to_owned(), crate::http::seconds)
+}
+
+/// Says towards which regions the answer would have been too old.
+fn stale(too_old: &[String]) -> Failure {
+    let towards = match too_old {
+        [] => String::new(),
+        ages => format!(" (staleness: {})", ages.join(", ")),
+    };
+    let message = format!(
+        "no replica was as fresh as the token or max_staleness asks for by the deadline{towards}; \
+         allow more time, or ask with on_stale: serve"
+    );
+    Failure::new(Reason::Stale, message)
 }
