@@ -5,6 +5,7 @@
 //! watermark and its position in the transport are one entry here, so none of them can be ahead of the
 //! others.
 
+use crate::link::StreamMark;
 use bytes::Bytes;
 use proto::{
     entry::EntryKind,
@@ -59,6 +60,27 @@ impl Remote {
             position: 0,
             extras: Bytes::new(),
             rows,
+        }
+    }
+
+    /// How far another region's stream is here once a copy of what a holder has was merged. `start` are
+    /// the extras of the stream's last *start*, as the holder has them.
+    #[must_use]
+    pub fn copied(
+        origin: RegionId,
+        placement: PlacementId,
+        mark: &StreamMark,
+        start: Bytes,
+    ) -> Self {
+        Self {
+            kind: EntryKind::Remote,
+            origin,
+            placement,
+            reached: mark.reached,
+            hlc: mark.hlc,
+            position: mark.position,
+            extras: start,
+            rows: Vec::new(),
         }
     }
 

@@ -23,6 +23,7 @@ pub struct ViewScan {
     applied: Position,
     places: std::vec::IntoIter<(u64, Place)>,
     pinned: BTreeMap<u32, Arc<Body>>,
+    deletions: bool,
 }
 
 impl Store {
@@ -70,6 +71,7 @@ impl Store {
             applied,
             places: places.into_iter(),
             pinned,
+            deletions: false,
         })
     }
 }
@@ -79,6 +81,13 @@ impl ViewScan {
     #[must_use]
     pub fn applied(&self) -> Position {
         self.applied
+    }
+
+    /// Gives tombstones too: who merges the rows must not bring back what is deleted.
+    #[must_use]
+    pub fn with_deletions(mut self) -> Self {
+        self.deletions = true;
+        self
     }
 
     /// Rows that are still to come; tombstones among them.
@@ -94,7 +103,7 @@ impl ViewScan {
             let Some((hash, place)) = self.places.next() else {
                 break;
             };
-            if place.is_tombstone() {
+            if place.is_tombstone() && !self.deletions {
                 continue;
             }
             let Slot(slot) = place.slot();

@@ -4,11 +4,14 @@
 //! forgotten at its end, or when nobody asks for a while. What it pins stays on disk until then.
 //!
 //! ```text
-//! asked:    version 1 | kind 1 | open: view 4, shard 2 · next: session 8
+//! asked:    version 1 | kind 1 | open, open a copy: view 4, shard 2 · next: session 8 · marks: shard 2
 //! answered: version 1 | kind 1 | opened: session 8, applied 8 · page: records · end · refused: text
+//!           · marks: revision 8, applied 8, streams 4, each: origin 2, placement 2, incarnation 4,
+//!             sequence 8, HLC 8, length 4, lineage
 //! ```
 
 mod codec;
+mod copies;
 mod sessions;
 
 use super::{fetch::OwnShards, methods::Call, region::RegionView};
@@ -16,6 +19,7 @@ use crate::peer::{Class, Mesh};
 use async_trait::async_trait;
 use bytes::Bytes;
 use codec::{Answer, Asked};
+pub use copies::Copies;
 use gateway::{
     failure::Failure,
     scan::{Records, Scanner},
@@ -179,7 +183,9 @@ impl RemoteScan {
                 Ok(self)
             }
             Answer::Refused(why) => Err(gone(&why)),
-            Answer::Page(_) | Answer::End => Err(gone("another answer than was asked for")),
+            Answer::Page(_) | Answer::Marks(_) | Answer::End => {
+                Err(gone("another answer than was asked for"))
+            }
         }
     }
 
@@ -205,7 +211,9 @@ impl Records for RemoteScan {
             Answer::Page(records) => Ok(Some(records)),
             Answer::End => Ok(None),
             Answer::Refused(why) => Err(gone(&why)),
-            Answer::Opened { .. } => Err(gone("another answer than was asked for")),
+            Answer::Opened { .. } | Answer::Marks(_) => {
+                Err(gone("another answer than was asked for"))
+            }
         }
     }
 }

@@ -26,7 +26,9 @@ mod standing;
 pub use board::{Board, Standing};
 pub use driver::{Driver, Parts, Place, Proposed};
 pub use input::{Input, LinkReport, NodeReport, OutboxReport, PartAnswer, PartWrite, ShardReport};
-pub use links::{Arrived, Beat, Came, LinkBoard, LinkInput, LinkParts, Load, Loaded, Streams};
+pub use links::{
+    Arrived, Beat, Came, Copied, CopyOrder, LinkBoard, LinkInput, LinkParts, Load, Loaded, Streams,
+};
 pub use outbox::Outbox;
 pub use pace::Pace;
 pub use recovered::{Found, head, of_store};

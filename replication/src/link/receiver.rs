@@ -349,6 +349,11 @@ impl Link {
         self.mark.hlc = self.mark.hlc.max(mark.hlc);
         self.reach(mark.reached);
         self.read_again(effects);
+        if mark.position == 0 {
+            // The holder does not know positions of this transport.
+            effects.pop();
+            effects.push(LinkEffect::Read(self.mark.start_by_time()));
+        }
     }
 
     fn note_read(&mut self, position: u64) {

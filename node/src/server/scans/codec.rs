@@ -3,7 +3,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proto::{
     codec::{Malformed, Reader},
-    id::{Position, ShardId, ViewId},
+    hlc::Hlc,
+    id::{Incarnation, PlacementId, Position, RegionId, Revision, Sequence, ShardId, ViewId},
+    token::Reached,
 };
 
 const VERSION: u8 = 1;
@@ -15,6 +17,18 @@ pub enum Asked {
     Open {
         /// The view.
         view: ViewId,
+        /// The shard.
+        shard: ShardId,
+    },
+    /// For a session that gives deletions too: who asks merges the rows with its own.
+    OpenCopy {
+        /// The view.
+        view: ViewId,
+        /// The shard.
+        shard: ShardId,
+    },
+    /// How far each region's streams are in a shard, and of what revision the definitions are.
+    Marks {
         /// The shard.
         shard: ShardId,
     },
@@ -37,10 +51,38 @@ pub enum Answer {
     },
     /// Records end to end.
     Page(Bytes),
+    /// See [`Asked::Marks`].
+    Marks(Marks),
     /// There are no more; the session is gone.
     End,
     /// None can be given, and why; the session is gone.
     Refused(String),
+}
+
+/// How far the streams in a shard are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marks {
+    /// The revision of the definitions there: rows of older ones are all that the marks cover.
+    pub revision: Revision,
+    /// The position of the shard's log there: all own entries at or below are covered.
+    pub applied: Position,
+    /// The streams.
+    pub streams: Vec<Mark>,
+}
+
+/// How far one stream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose it is.
+    pub origin: RegionId,
+    /// Its placement.
+    pub placement: PlacementId,
+    /// Its last entry.
+    pub reached: Reached,
+    /// The largest stamp in it.
+    pub hlc: Hlc,
+    /// The extras of its last *start*.
+    pub start: Bytes,
 }
 
 /// Encodes a request.
@@ -51,6 +93,15 @@ pub fn encode_asked(asked: &Asked) -> Bytes {
         Asked::Open { view, shard } => {
             out.put_u8(1);
             out.put_u32_le(view.0);
+            out.put_u16_le(shard.0);
+        }
+        Asked::OpenCopy { view, shard } => {
+            out.put_u8(3);
+            out.put_u32_le(view.0);
+            out.put_u16_le(shard.0);
+        }
+        Asked::Marks { shard } => {
+            out.put_u8(4);
             out.put_u16_le(shard.0);
         }
         Asked::Next { session } => {
@@ -73,6 +124,13 @@ pub fn decode_asked(bytes: &[u8]) -> Result<Asked, Malformed> {
         2 => Asked::Next {
             session: reader.u64()?,
         },
+        3 => Asked::OpenCopy {
+            view: ViewId(reader.u32()?),
+            shard: ShardId(reader.u16()?),
+        },
+        4 => Asked::Marks {
+            shard: ShardId(reader.u16()?),
+        },
         _ => return Err(reader.malformed("its kind is not known here")),
     };
     reader.finish()?;
@@ -92,6 +150,10 @@ pub fn encode_answer(answer: &Answer) -> Bytes {
         Answer::Page(records) => {
             out.put_u8(2);
             out.extend_from_slice(records);
+        }
+        Answer::Marks(marks) => {
+            out.put_u8(5);
+            put_marks(&mut out, marks);
         }
         Answer::End => out.put_u8(3),
         Answer::Refused(why) => {
@@ -117,11 +179,57 @@ pub fn decode_answer(bytes: &Bytes) -> Result<Answer, Malformed> {
             reader.finish()?;
             Ok(Answer::End)
         }
+        5 => {
+            let marks = marks(&mut reader)?;
+            reader.finish()?;
+            Ok(Answer::Marks(marks))
+        }
         4 => Ok(Answer::Refused(
             String::from_utf8_lossy(reader.rest()).into_owned(),
         )),
         _ => Err(reader.malformed("its kind is not known here")),
     }
+}
+
+fn put_marks(out: &mut BytesMut, marks: &Marks) {
+    out.put_u64_le(marks.revision.0);
+    out.put_u64_le(marks.applied.0);
+    out.put_u32_le(marks.streams.len() as u32);
+    for mark in &marks.streams {
+        out.put_u16_le(mark.origin.0);
+        out.put_u16_le(mark.placement.0);
+        out.put_u32_le(mark.reached.incarnation.0);
+        out.put_u64_le(mark.reached.sequence.0);
+        out.put_u64_le(mark.hlc.0);
+        out.put_u32_le(mark.start.len() as u32);
+        out.extend_from_slice(&mark.start);
+    }
+}
+
+fn marks(reader: &mut Reader<'_>) -> Result<Marks, Malformed> {
+    let (revision, applied) = (Revision(reader.u64()?), Position(reader.u64()?));
+    let count = reader.u32()?;
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        streams.push(Mark {
+            origin: RegionId(reader.u16()?),
+            placement: PlacementId(reader.u16()?),
+            reached: Reached {
+                incarnation: Incarnation(reader.u32()?),
+                sequence: Sequence(reader.u64()?),
+            },
+            hlc: Hlc(reader.u64()?),
+            start: {
+                let length = reader.u32()? as usize;
+                Bytes::copy_from_slice(reader.take(length)?)
+            },
+        });
+    }
+    Ok(Marks {
+        revision,
+        applied,
+        streams,
+    })
 }
 
 fn check_version(reader: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -143,7 +251,12 @@ mod tests {
             view: ViewId(7),
             shard: ShardId(900),
         };
-        for asked in [open, Asked::Next { session: u64::MAX }] {
+        let copy = Asked::OpenCopy {
+            view: ViewId(7),
+            shard: ShardId(900),
+        };
+        let marks = Asked::Marks { shard: ShardId(9) };
+        for asked in [open, copy, marks, Asked::Next { session: u64::MAX }] {
             let bytes = encode_asked(&asked);
             assert_eq!(decode_asked(&bytes), Ok(asked));
             for length in 0..bytes.len() {

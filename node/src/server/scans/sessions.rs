@@ -3,17 +3,20 @@
 use super::{
     super::{fetch::OwnShards, peers::Service},
     PAGE_BYTES,
-    codec::{Answer, Asked, decode_asked, encode_answer},
+    codec::{Answer, Asked, Mark, Marks, decode_asked, encode_answer},
     is_readable,
 };
 use crate::{components::Clock, peer::Failure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use proto::id::NodeId;
+use proto::{
+    id::{NodeId, PlacementId, RegionId, ShardId},
+    token::Reached,
+};
 use raft::group::Blocking;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use store::{Store, ViewScan};
+use store::{SnapshotError, Store, StreamMark, ViewScan};
 
 /// Sessions of all other nodes together: each pins segments and holds a shard's places in memory.
 const SESSIONS: usize = 32;
@@ -61,7 +64,9 @@ impl TakenScans {
 
     async fn answer(&self, from: NodeId, asked: Asked) -> Answer {
         match asked {
-            Asked::Open { view, shard } => {
+            Asked::Marks { shard } => self.marks(shard).await,
+            Asked::Open { view, shard } | Asked::OpenCopy { view, shard } => {
+                let copies = matches!(asked, Asked::OpenCopy { .. });
                 if !is_readable(&self.own, shard) {
                     return Answer::Refused(format!("shard {shard} cannot be read on that node"));
                 }
@@ -69,7 +74,10 @@ impl TakenScans {
                     return Answer::Refused("that node holds as many scans as it may".into());
                 }
                 let store = Arc::clone(&self.store);
-                let scan = move || store.scan_view(shard, view);
+                let scan = move || {
+                    let scan = store.scan_view(shard, view)?;
+                    Ok::<_, SnapshotError>(if copies { scan.with_deletions() } else { scan })
+                };
                 match self.place.run(scan).await {
                     Ok(scan) => self.open(from, scan),
                     Err(error) => Answer::Refused(error.to_string()),
@@ -77,6 +85,37 @@ impl TakenScans {
             }
             Asked::Next { session } => self.next(from, session).await,
         }
+    }
+
+    /// How far a shard's streams are. A scan that is opened later has all of that.
+    async fn marks(&self, shard: ShardId) -> Answer {
+        if !is_readable(&self.own, shard) {
+            return Answer::Refused(format!("shard {shard} cannot be read on that node"));
+        }
+        let store = Arc::clone(&self.store);
+        let revision = self.own.catalog().revision();
+        let look = move || {
+            // First, so that nothing lies at or below it that the streams do not have.
+            let applied = store.applied(shard);
+            let marks = store.streams(shard).into_iter();
+            let mark = |((origin, placement), mark): ((RegionId, PlacementId), StreamMark)| Mark {
+                origin,
+                placement,
+                reached: Reached {
+                    incarnation: mark.incarnation,
+                    sequence: mark.sequence,
+                },
+                hlc: mark.hlc,
+                start: store.start(shard, (origin, placement)).unwrap_or_default(),
+            };
+            let streams = marks.map(mark).collect();
+            Answer::Marks(Marks {
+                revision,
+                applied,
+                streams,
+            })
+        };
+        self.place.run(look).await
     }
 
     /// Forgets what is idle, and says whether one more may be held.

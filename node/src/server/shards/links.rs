@@ -8,6 +8,7 @@
 mod applying;
 mod beating;
 mod board;
+mod copying;
 mod load;
 mod receiving;
 mod sending;
@@ -15,6 +16,7 @@ mod shipped;
 mod streams;
 
 pub use board::LinkBoard;
+pub use copying::{Copied, CopyOrder};
 pub use load::{Load, Loaded};
 pub use receiving::{Arrived, Beat, Came};
 pub use streams::Streams;
@@ -30,6 +32,7 @@ use replication::{
 };
 use sending::{Outgoing, Sending};
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::{mpsc, oneshot};
 
 /// Links look at the time with every so many of the driver's ticks.
 const TICKS: u64 = 4;
@@ -38,6 +41,15 @@ const TICKS: u64 = 4;
 pub enum LinkInput {
     /// Records of another region's log.
     Came(Came),
+    /// A part of a copy that was ordered.
+    Copied {
+        /// Which.
+        order: CopyOrder,
+        /// The part.
+        copied: Copied,
+        /// Told once it is appended, or why it is not.
+        done: oneshot::Sender<Result<(), String>>,
+    },
     /// A session of writing to the own region's log began.
     Opened {
         /// Of which placement's log.
@@ -55,6 +67,8 @@ pub struct LinkParts {
     pub logs: Option<Arc<dyn RegionLogs>>,
     /// What is said to those who read this node's log itself.
     pub board: LinkBoard,
+    /// Where copies of what other regions have are ordered.
+    pub copies: mpsc::Sender<CopyOrder>,
 }
 
 /// The cores of one shard.
@@ -70,6 +84,7 @@ pub(super) struct Links {
     cluster: ClusterId,
     logs: Option<Arc<dyn RegionLogs>>,
     board: LinkBoard,
+    copies: mpsc::Sender<CopyOrder>,
     echoes: Echoes,
     streams: Streams,
     shards: BTreeMap<ShardId, ShardLinks>,
@@ -85,11 +100,13 @@ impl Links {
             cluster,
             logs,
             board,
+            copies,
         } = parts;
         Self {
             cluster,
             logs,
             board,
+            copies,
             echoes: Echoes::new(cluster, region, node, boot),
             streams: Streams::default(),
             shards: BTreeMap::new(),
@@ -122,6 +139,11 @@ impl Driver {
         match input {
             LinkInput::Came(came) => self.records_came(came),
             LinkInput::Opened { placement, writer } => self.writer_opened(placement, writer),
+            LinkInput::Copied {
+                order,
+                copied,
+                done,
+            } => self.copied(order, copied, done),
         }
     }
 

@@ -99,7 +99,8 @@ pub(super) async fn hold_shards(
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
     repair_rows(components, (&mesh, &peers), (&store, &region), background);
-    wires.serve(&me, (&store, &region), components.place, background);
+    let way = (&mesh, global, &inputs);
+    wires.serve(way, (&store, &region), components.place, background);
     Ok(Held {
         inputs,
         mesh,

@@ -3,7 +3,7 @@
 use super::{StartError, io};
 use crate::{
     components::{Components, LinkEndpoint},
-    peer::Me,
+    peer::{Me, Mesh},
     region_log::RegionLogs,
     server::{
         direct::{DirectLogs, LinkServer},
@@ -12,7 +12,8 @@ use crate::{
         region_logs::KafkaLogs,
         rosters::Rosters,
         running::Background,
-        shards::{Input, LinkBoard, LinkParts},
+        scans::Copies,
+        shards::{CopyOrder, Input, LinkBoard, LinkParts},
     },
     settings::NodeSettings,
 };
@@ -28,7 +29,13 @@ pub(super) struct Wires {
     /// Where other regions' nodes come to; none where a broker carries the streams.
     endpoint: Option<Arc<dyn LinkEndpoint>>,
     board: LinkBoard,
+    /// Where copies of what other regions have are ordered.
+    copies: mpsc::Sender<CopyOrder>,
+    ordered: mpsc::Receiver<CopyOrder>,
 }
+
+/// Copies that wait to be fetched; what finds no room is ordered again.
+const COPIES: usize = 4_096;
 
 fn transport(global: &Global) -> Option<Transport> {
     let catalog = global.catalog();
@@ -51,10 +58,13 @@ impl Wires {
             }
             Some(Transport::Kafka) | None => None,
         };
+        let (copies, ordered) = mpsc::channel(COPIES);
         Ok(Self {
             rosters: rosters.clone(),
             endpoint,
             board: LinkBoard::default(),
+            copies,
+            ordered,
         })
     }
 
@@ -92,21 +102,25 @@ impl Wires {
             cluster,
             logs: Some(logs),
             board: self.board.clone(),
+            copies: self.copies.clone(),
         }
     }
 
-    /// Lets other regions read this node's log.
+    /// Lets other regions read this node's log, and fetches copies of what they have.
     pub(super) fn serve(
         self,
-        me: &Me,
+        (mesh, global, inputs): (&Arc<Mesh>, &Global, &mpsc::Sender<Input>),
         (store, region): (&Arc<Store>, &RegionView),
         place: Blocking,
         background: &mut Background,
     ) {
+        let way = (Arc::clone(mesh), self.rosters);
+        let copies = Copies::new(way, global.catalogs(), inputs.clone());
+        background.spawn(copies.run(self.ordered));
         let Some(endpoint) = self.endpoint else {
             return;
         };
-        let cluster = me.cluster.cluster();
+        let cluster = mesh.me().cluster.cluster();
         let server = LinkServer {
             cluster: cluster.expect("metadata comes with a cluster"),
             store: Arc::clone(store),

@@ -7,14 +7,15 @@ use crate::server::shards::{
     standing::Standing,
 };
 use proto::{
+    hlc::Hlc,
     id::{PlacementId, RegionId, ShardId, ViewId},
     limits::{ENTRY_BYTES, ROWS_PER_ENTRY},
     link::LinkEntry,
     reason::Refusal,
-    record::Encoded,
+    record::{Encoded, RecordView},
 };
 use replication::{Event, Micros, Remote, Replica, settings::PENDING_BYTES};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem, sync::Arc};
 
 /// What could not be appended is read again after this.
 const TRY_AGAIN: Micros = Micros(250_000);
@@ -42,6 +43,16 @@ impl Gathered {
     }
 }
 
+/// Where rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    pub(super) shard: ShardId,
+    pub(super) origin: RegionId,
+    pub(super) placement: PlacementId,
+    /// The largest stamp among them.
+    pub(super) hlc: Hlc,
+}
+
 impl Driver {
     /// Appends it, or has its stream read again in a moment.
     pub(super) fn apply_remote(
@@ -54,10 +65,17 @@ impl Driver {
         let Some(receiving) = self.links.receiving(shard, stream) else {
             return;
         };
-        if receiving.refused_until.is_some() {
+        // A copy that was merged meanwhile has it.
+        if receiving.refused_until.is_some() || entry.reached() <= receiving.logged {
             return;
         }
-        let taken = self.append_rows(shard, stream, entry);
+        let source = Source {
+            shard,
+            origin: stream.0,
+            placement: stream.1,
+            hlc: entry.hlc(),
+        };
+        let taken = self.append_rows(&source, entry.rows());
         let now = replication_now(self.now).monotonic;
         match taken {
             Ok(rows) => {
@@ -88,16 +106,16 @@ impl Driver {
 
     /// Merges the rows. Those that one entry of this log does not hold, and all but the last of one row,
     /// are appended before: they are merged again should the rest not follow.
-    fn append_rows(
+    pub(super) fn append_rows<'a>(
         &mut self,
-        shard: ShardId,
-        stream: (RegionId, PlacementId),
-        entry: &LinkEntry,
+        source: &Source,
+        records: impl Iterator<Item = RecordView<'a>>,
     ) -> Result<Vec<Encoded>, String> {
+        let shard = source.shard;
         self.check_appends(shard)?;
         let mut gathered = Gathered::default();
-        for record in entry.rows() {
-            let catalog = std::sync::Arc::clone(&self.catalog);
+        let catalog = Arc::clone(&self.catalog);
+        for record in records {
             let view = catalog.view(record.view());
             let hash = hash_of(&record, &catalog);
             // A view that was removed has no rows any more.
@@ -106,7 +124,7 @@ impl Driver {
             };
             let key = (record.view(), hash);
             if gathered.keys.contains(&key) {
-                self.append_gathered(shard, stream, entry, std::mem::take(&mut gathered))?;
+                self.append_merged(source, mem::take(&mut gathered).rows)?;
             }
             let standing = Standing {
                 writer: &self.writer,
@@ -118,29 +136,34 @@ impl Driver {
                 continue;
             };
             if !gathered.has_room_for(&row) {
-                self.append_gathered(shard, stream, entry, std::mem::take(&mut gathered))?;
+                self.append_merged(source, mem::take(&mut gathered).rows)?;
             }
             gathered.add(key, row);
         }
         Ok(gathered.rows)
     }
 
-    fn append_gathered(
+    /// Appends rows that are of no stream's entry here.
+    pub(super) fn append_merged(
         &mut self,
-        shard: ShardId,
-        (origin, placement): (RegionId, PlacementId),
-        entry: &LinkEntry,
-        gathered: Gathered,
+        source: &Source,
+        rows: Vec<Encoded>,
     ) -> Result<(), String> {
-        if gathered.rows.is_empty() {
+        if rows.is_empty() {
             return Ok(());
         }
-        let remote = Remote::merged(origin, placement, entry.hlc(), gathered.rows);
+        let Source {
+            shard,
+            origin,
+            placement,
+            hlc,
+        } = *source;
+        let remote = Remote::merged(origin, placement, hlc, rows);
         self.step(shard, Event::Remote(remote));
         self.check_appends(shard)
     }
 
-    fn check_appends(&self, shard: ShardId) -> Result<(), String> {
+    pub(super) fn check_appends(&self, shard: ShardId) -> Result<(), String> {
         let appends = self.replicas.get(&shard).is_some_and(Replica::appends);
         if !appends {
             return Err("the shard has no open epoch here".into());

@@ -89,6 +89,8 @@ pub(in crate::server::shards) struct Receiving {
     partition: Partition,
     /// How far the shard's log has it, committed or not.
     pub(super) logged: Reached,
+    /// A copy is merged; how far the stream is once that is committed.
+    pub(super) merging: Option<StreamMark>,
     /// An entry was not appended; when the core hears of it. What comes until then is let pass.
     pub(super) refused_until: Option<Micros>,
 }
@@ -159,6 +161,7 @@ impl Driver {
             link,
             partition,
             logged: logged.reached,
+            merging: None,
             refused_until: None,
         }
     }
@@ -345,13 +348,7 @@ impl Driver {
                 LinkEffect::Read(from) => self.links.want(stream, partition, from),
                 LinkEffect::Pause => self.links.pause(stream, partition, Flow::Paused),
                 LinkEffect::Resume => self.links.pause(stream, partition, Flow::Open),
-                LinkEffect::FetchSnapshot => {
-                    tracing::warn!(
-                        %shard,
-                        origin = stream.0.0,
-                        "what lacks of a stream is not in its region's log any more: it needs a snapshot"
-                    );
-                }
+                LinkEffect::FetchSnapshot => self.order_copy(shard, stream),
             }
         }
     }

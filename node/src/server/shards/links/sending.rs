@@ -126,8 +126,7 @@ impl Driver {
                 sequence: header.sequence,
             };
             let stream = (header.origin, header.placement);
-            let committed = replication::link::LinkEvent::Committed(reached);
-            self.step_link(shard, stream, committed);
+            self.remote_settled(shard, stream, reached);
         }
     }
 

@@ -1,7 +1,15 @@
 //! Two regions of real drivers, whose streams go through logs in memory.
 
-use super::{logs::Topics, node::TestClock, wire::Wire, world::World};
-use crate::server::shards::prepare::tests::{catalog_of, set};
+use super::{
+    logs::Topics,
+    node::{SHARD, TestClock},
+    wire::Wire,
+    world::World,
+};
+use crate::server::shards::{
+    Copied, CopyOrder, Input, LinkInput,
+    prepare::tests::{catalog_of, set},
+};
 use gateway::write::writer::Change;
 use proto::{
     id::RegionId,
@@ -9,7 +17,10 @@ use proto::{
     row::Row,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 const EU: RegionId = RegionId(1);
 const US: RegionId = RegionId(2);
@@ -18,20 +29,25 @@ struct Regions {
     eu: World,
     us: World,
     topics: Topics,
+    /// Copies that eu orders.
+    ordered: mpsc::Receiver<CopyOrder>,
 }
 
 impl Regions {
     async fn new() -> Self {
         let (topics, clock) = (Topics::default(), TestClock::new());
         let catalog = Arc::new(catalog_of(&["eu", "us"]));
-        let region = async |region| {
+        let region = async |region, copies| {
             let catalog = Arc::clone(&catalog);
-            World::of_region(region, (Wire::new(), clock.clone()), (catalog, &topics)).await
+            let around = (Wire::new(), clock.clone());
+            World::of_region(region, around, (catalog, &topics), copies).await
         };
+        let (copies, ordered) = mpsc::channel(8);
         Self {
-            eu: region(EU).await,
-            us: region(US).await,
+            eu: region(EU, copies).await,
+            us: region(US, mpsc::channel(8).0).await,
             topics,
+            ordered,
         }
     }
 
@@ -119,9 +135,10 @@ async fn ages_are_small_while_streams_flow_and_grow_while_they_do_not() {
     }
 }
 
-/// What was not read in time is gone from the log: it is said, and the other way goes on.
+/// What was not read in time is gone from the log: nothing is claimed until a copy is merged. Meanwhile the
+/// region writes on, deletes and is written to.
 #[tokio::test(start_paused = true)]
-async fn a_log_that_lost_what_lacks_is_shown() {
+async fn what_a_log_lost_comes_by_a_copy() {
     let mut regions = Regions::new().await;
     regions.us.write_all(100).await;
     regions.settle().await;
@@ -133,6 +150,37 @@ async fn a_log_that_lost_what_lacks_is_shown() {
     regions.us.write_all(20).await;
     sleep(Duration::from_secs(15)).await;
     assert_eq!(regions.eu.nodes[0].complete_at(US), None);
+    let gone = regions.us.request(30..35, &|_| Change::Delete);
+    regions.us.send(&gone).await;
+    regions.eu.write_all(60).await;
+    let order = regions.ordered.try_recv().unwrap();
+    assert_eq!((order.shard, order.origin), (SHARD, US));
+    let (mark, start, rows) = regions.us.nodes[0].copy_of(US);
+    regions.us.write_all(10).await;
+    let input = &regions.eu.nodes[0].alive().inputs;
+    for copied in [Copied::Rows(rows.into()), Copied::All { mark, start }] {
+        let (done, taken) = oneshot::channel();
+        let copied = LinkInput::Copied {
+            order,
+            copied,
+            done,
+        };
+        assert!(input.send(Input::Link(copied)).await.is_ok());
+        assert_eq!(taken.await, Ok(Ok(())));
+    }
+    let rows = regions.settle().await;
+    assert_eq!(rows.len(), 100);
+    sleep(Duration::from_secs(2)).await;
+    assert!(
+        regions.eu.nodes[0].complete_at(US).is_some(),
+        "the link follows again"
+    );
+    // It goes on where the copy ended, after a restart too.
+    regions.us.write_all(40).await;
+    regions.eu.promote(1).await;
+    regions.us.write_all(20).await;
+    regions.settle().await;
+    regions.check_logs();
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,21 +15,24 @@ use crate::{
         peers::{Groups, Peers},
         repair::{Repairs, TakenRepairs},
         shards::{
-            Board, Driver, Input, LinkBoard, LinkParts, Outbox, Pace, Parts, Place, of_store,
+            Board, CopyOrder, Driver, Input, LinkBoard, LinkParts, Outbox, Pace, Parts, Place,
+            of_store,
             prepare::tests::{catalog, row, set},
             run,
         },
         snapshots,
     },
 };
+use bytes::Bytes;
 use gateway::write::writer::WriteRow;
 use parking_lot::Mutex;
 use proto::{
     hlc::Clock as HlcClock,
-    id::{BootId, ClusterId, NodeId, RegionId, ShardId, StoreId},
+    id::{BootId, ClusterId, NodeId, PlacementId, RegionId, ShardId, StoreId},
+    token::Reached,
 };
 use raft::{group::Blocking, registry::Catalog};
-use replication::{Member, Micros, planted::Planted};
+use replication::{Member, Micros, link::StreamMark, planted::Planted};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use store::{
     Copy, Plan, ReadRequest, RowState, Settings, SnapshotChunk, Staging, Store,
@@ -106,6 +109,8 @@ pub struct Home {
     pub catalog: Arc<Catalog>,
     /// The logs of all regions, where there are several.
     pub topics: Option<Topics>,
+    /// Where links order copies.
+    pub copies: mpsc::Sender<CopyOrder>,
 }
 
 impl Default for Home {
@@ -114,6 +119,7 @@ impl Default for Home {
             region: RegionId(1),
             catalog: Arc::new(catalog()),
             topics: None,
+            copies: mpsc::channel(1).0,
         }
     }
 }
@@ -243,6 +249,7 @@ impl Node {
             cluster: ClusterId(1),
             logs,
             board: LinkBoard::default(),
+            copies: self.home.copies.clone(),
         }
     }
 
@@ -293,6 +300,23 @@ impl Node {
             }
         }
         rows
+    }
+
+    /// How far another region's stream is, and all rows, as a copy has them.
+    pub fn copy_of(&self, origin: RegionId) -> (StreamMark, Bytes, Vec<u8>) {
+        let store = &self.alive().store;
+        let stream = (origin, PlacementId(0));
+        let mark = store.stream(SHARD, stream).unwrap();
+        let mark = StreamMark {
+            reached: Reached {
+                incarnation: mark.incarnation,
+                sequence: mark.sequence,
+            },
+            hlc: mark.hlc,
+            position: store.applied(SHARD).0,
+        };
+        let start = store.start(SHARD, stream).unwrap();
+        (mark, start, self.rows().into_values().flatten().collect())
     }
 
     /// What is acknowledged in another region before this time is here, as far as this node knows.

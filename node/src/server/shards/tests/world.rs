@@ -9,7 +9,7 @@ use super::{
 use crate::{
     components::Clock,
     server::shards::{
-        Input, PartAnswer, PartWrite,
+        CopyOrder, Input, PartAnswer, PartWrite,
         prepare::tests::{row, set},
     },
 };
@@ -31,7 +31,7 @@ use raft::registry::Catalog;
 use replication::{Primary, RoleName, requests::Written};
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use tokio::{
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
 
@@ -62,12 +62,14 @@ impl World {
         region: RegionId,
         around: (Wire, TestClock),
         (catalog, topics): (Arc<Catalog>, &Topics),
+        copies: mpsc::Sender<CopyOrder>,
     ) -> Self {
         let topics = Some(topics.clone());
         let home = Home {
             region,
             catalog,
             topics,
+            copies,
         };
         Self::at(2, 64 << 10, around, home).await
     }
