@@ -81,6 +81,13 @@ impl Broker {
         assert!(output.status.success(), "{error}");
     }
 
+    /// It loses all it had, and comes back empty.
+    pub fn begin_anew(&self) {
+        let output = self.run(&["wipe", self.region]);
+        assert!(output.status.success());
+        self.start_again();
+    }
+
     fn signal(&self, signal: &str) {
         let pid = self.run(&["pid", self.region]);
         let pid = String::from_utf8(pid.stdout).unwrap();

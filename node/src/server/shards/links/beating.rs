@@ -122,7 +122,9 @@ impl Driver {
 
     /// How its own streams stand on their way to a log that others read.
     pub(in crate::server::shards) fn outbox_reports(&self, shard: ShardId) -> Vec<OutboxReport> {
-        let links = self.links.shards.get(&shard).into_iter();
+        // Where others read this log itself, what they still lack is theirs to say.
+        let links = self.links.shards.get(&shard);
+        let links = links.filter(|_| self.links.is_shared()).into_iter();
         let all = links.flat_map(|links| &links.sending);
         all.map(|(placement, sending)| OutboxReport {
             placement: *placement,
