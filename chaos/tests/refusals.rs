@@ -109,7 +109,7 @@ fn a_founding_file_with_mistakes_founds_nothing() {
     let wrong: [(String, &[&str]); 7] = [
         (
             right.replace("copies = 1", "copies = 0"),
-            &["eu", "copies", "1 to 7"],
+            &["eu", "copies", "1 to 5"],
         ),
         (right.replace("copies = 1", "copys = 1"), &["copys"]),
         (

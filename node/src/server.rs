@@ -10,6 +10,7 @@ mod methods;
 mod peers;
 
 mod clocks;
+mod confirmations;
 mod consensus;
 mod diagnosis;
 mod enrolment;

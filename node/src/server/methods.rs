@@ -32,6 +32,8 @@ pub enum Call {
     Rosters = 15,
     /// How old the callee's shards can be, and how their streams between regions stand.
     Lag = 16,
+    /// Which regions hold entries of streams that the callee leads.
+    Confirmations = 17,
     /// Papers for a node that joins with a token; also of a caller without a cluster.
     Enrol = 20,
     /// New papers for the node that calls.
@@ -68,6 +70,7 @@ impl Call {
             Self::Clock,
             Self::Rosters,
             Self::Lag,
+            Self::Confirmations,
             Self::Enrol,
             Self::Renew,
             Self::Authority,
@@ -94,6 +97,7 @@ impl Call {
             | Self::Clock
             | Self::Rosters
             | Self::Lag
+            | Self::Confirmations
             | Self::Renew
             | Self::Authority => false,
         }

@@ -82,6 +82,7 @@ impl Broker {
     }
 
     /// It loses all it had, and comes back empty.
+    #[allow(dead_code, reason = "tests of whole regions need it")]
     pub fn begin_anew(&self) {
         let output = self.run(&["wipe", self.region]);
         assert!(output.status.success());

@@ -151,6 +151,10 @@ fn check_streams(cluster: &Cluster) {
     }
     converges(cluster, "counts:n", |id| json!(id * 111));
     println!("ages: {:?}", all_ages_known(cluster));
+    assert_eq!(confirmed(cluster, "all", "30s"), REGIONS);
+    let some = confirmed(cluster, "one_other", "30s");
+    assert!(some.len() >= 2 && some[0] == "a", "{some:?}");
+    assert_eq!(confirmed(cluster, "region", "30s"), ["a"]);
     // A token of one region is honoured in another: that value or a newer one.
     for round in 0..20 {
         let of = |_| json!({ "a": round, "event_time": ONE });
@@ -164,6 +168,28 @@ fn check_streams(cluster: &Cluster) {
             "round {round}: {answer}"
         );
     }
+}
+
+/// Writes all ids through region a, to be answered as `ack` says; gives who holds them.
+#[track_caller]
+fn confirmed(cluster: &Cluster, ack: &str, deadline: &str) -> Vec<String> {
+    let of = |id: i64| json!({ "a": id, "event_time": "2026-11-20T12:30:00Z" });
+    let rows = rows(0..IDS, of);
+    let body = json!({ "project": "lab", "view": "state", "rows": rows, "ack": ack, "deadline": deadline });
+    let (status, answer) = cluster.post(0, "/v1/write", &body);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        (&answer["accepted"], &answer["unknown"]),
+        (&json!(IDS), &json!([])),
+        "{answer}"
+    );
+    let confirmed = answer["confirmed"].as_array().unwrap();
+    let mut names: Vec<String> = confirmed
+        .iter()
+        .map(|name| name.as_str().unwrap().into())
+        .collect();
+    names.sort();
+    names
 }
 
 /// A primary of the first region goes: what is written then arrives everywhere.
@@ -207,6 +233,8 @@ fn over_brokers_what_is_written_anywhere_is_read_everywhere() {
     check_streams(&cluster);
     // A broker is killed: writes go on, and arrive once it is back.
     brokers[0].kill();
+    // Others cannot have it: it is durable here, and the answer says who is known to hold it.
+    assert_eq!(confirmed(&cluster, "one_other", "2s"), ["a"]);
     let of = |id: i64| json!({ "a": id, "event_time": "2026-11-20T14:00:00Z" });
     write(&cluster, 0, "state", rows(0..IDS, of));
     check_without_a_primary(&mut cluster);

@@ -22,7 +22,10 @@ pub use receiving::{Arrived, Beat, Came};
 pub use streams::Streams;
 
 use super::driver::{Driver, replication_now};
-use crate::region_log::{LogWriter, Partition, RegionLogs};
+use crate::{
+    region_log::{LogWriter, Partition, RegionLogs},
+    server::confirmations::Confirmations,
+};
 use proto::id::{BootId, ClusterId, Incarnation, NodeId, PlacementId, RegionId, ShardId};
 use receiving::{Incoming, Receiving};
 use replication::{
@@ -69,6 +72,8 @@ pub struct LinkParts {
     pub board: LinkBoard,
     /// Where copies of what other regions have are ordered.
     pub copies: mpsc::Sender<CopyOrder>,
+    /// What other regions say that they hold.
+    pub confirmations: Confirmations,
 }
 
 /// The cores of one shard.
@@ -85,6 +90,7 @@ pub(super) struct Links {
     logs: Option<Arc<dyn RegionLogs>>,
     board: LinkBoard,
     copies: mpsc::Sender<CopyOrder>,
+    confirmations: Confirmations,
     echoes: Echoes,
     streams: Streams,
     shards: BTreeMap<ShardId, ShardLinks>,
@@ -101,12 +107,14 @@ impl Links {
             logs,
             board,
             copies,
+            confirmations,
         } = parts;
         Self {
             cluster,
             logs,
             board,
             copies,
+            confirmations,
             echoes: Echoes::new(cluster, region, node, boot),
             streams: Streams::default(),
             shards: BTreeMap::new(),

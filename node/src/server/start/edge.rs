@@ -5,6 +5,7 @@ use crate::{
     components::Components,
     server::{
         admin::Admin,
+        confirmations::Confirming,
         definitions::Published,
         edge::{GatewayClock, GatewayEntropy},
         fetch::{Hedges, RemoteShards},
@@ -70,7 +71,7 @@ impl<'a> Edge<'a> {
         let mut metrics = metrics::registry(&held.store, catch_up);
         hedges.register(&mut metrics);
         metrics::add_region(&mut metrics, Arc::clone(&cluster));
-        let (region, inputs) = (held.region.clone(), held.inputs.clone());
+        let region = held.region.clone();
         gateway::Parts {
             region: held.region.name(),
             catalogs: catalogs.clone(),
@@ -81,13 +82,7 @@ impl<'a> Edge<'a> {
                 Arc::clone(clock),
                 hedges,
             )),
-            writer: Arc::new(Writes::new(
-                self.cluster,
-                region,
-                (inputs, RemoteWrites(Arc::clone(&held.mesh))),
-                Arc::clone(clock),
-                self.max_offset,
-            )),
+            writer: Arc::new(self.writer(held, global)),
             scanner: Arc::new(Scans::new(
                 Arc::clone(&held.store),
                 held.own.clone(),
@@ -103,6 +98,27 @@ impl<'a> Edge<'a> {
             readiness,
             metrics,
             settings: self.gateway_settings(),
+        }
+    }
+
+    /// What writes in this region, and waits for others where that is asked for.
+    fn writer(&self, held: &Held, global: &Arc<Global>) -> Confirming<Writes> {
+        let clock = &self.components.clock;
+        let inner = Writes::new(
+            self.cluster,
+            held.region.clone(),
+            (held.inputs.clone(), RemoteWrites(Arc::clone(&held.mesh))),
+            Arc::clone(clock),
+            self.max_offset,
+        );
+        Confirming {
+            inner,
+            cluster: self.cluster,
+            region: held.region.clone(),
+            own: held.confirmations.clone(),
+            mesh: Arc::clone(&held.mesh),
+            global: Arc::clone(global),
+            clock: Arc::clone(clock),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     peer::{Me, Mesh},
     server::{
         admin::lags::Lags,
+        confirmations::{ConfirmationDesk, Confirmations},
         fetch::{OwnShards, TakenFetches},
         global::Global,
         metadata::Metadata,
@@ -41,6 +42,8 @@ pub(super) struct Held {
     pub(super) end: watch::Receiver<Option<Option<String>>>,
     pub(super) progress: Progress,
     pub(super) streams: Streams,
+    /// What other regions hold of what this node's shards shipped.
+    pub(super) confirmations: Confirmations,
 }
 
 /// Puts the shards to work on what the store holds of them.
@@ -66,8 +69,9 @@ pub(super) async fn hold_shards(
     let way = (&mesh, &peers, &inputs);
     let orders = send_snapshots(components.place, way, &progress, background);
     let wires = Wires::open(own, &me, (global, rosters)).await?;
-    let links = wires.parts(own, (&me, groups.region), (global, &inputs));
-    let board = Board::default();
+    let (board, confirmations) = (Board::default(), confirmations(&peers));
+    let (placed, known) = ((&me, groups.region), (global, &inputs));
+    let links = wires.parts(own, placed, known, &confirmations);
     let driver = Driver::new(Parts {
         place: Place {
             region: groups.region,
@@ -112,7 +116,16 @@ pub(super) async fn hold_shards(
         end,
         progress,
         streams,
+        confirmations,
     })
+}
+
+/// What other regions confirm; gateways of other nodes may ask for it.
+fn confirmations(peers: &Peers) -> Confirmations {
+    let confirmations = Confirmations::default();
+    let desk = ConfirmationDesk(confirmations.clone());
+    peers.offer(Call::Confirmations, Arc::new(desk));
+    confirmations
 }
 
 /// Sends what primaries order to be sent; gives where they order it.

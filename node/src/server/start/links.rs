@@ -6,6 +6,7 @@ use crate::{
     peer::{Me, Mesh},
     region_log::RegionLogs,
     server::{
+        confirmations::Confirmations,
         direct::{DirectLogs, LinkServer},
         global::Global,
         region::RegionView,
@@ -74,6 +75,7 @@ impl Wires {
         (settings, components): (&NodeSettings, &Components),
         (me, own): (&Me, RegionId),
         (global, inputs): (&Global, &mpsc::Sender<Input>),
+        confirmations: &Confirmations,
     ) -> LinkParts {
         let cluster = me.cluster.cluster();
         let cluster = cluster.expect("metadata comes with a cluster");
@@ -103,6 +105,7 @@ impl Wires {
             logs: Some(logs),
             board: self.board.clone(),
             copies: self.copies.clone(),
+            confirmations: confirmations.clone(),
         }
     }
 

@@ -297,6 +297,16 @@ impl Driver {
         }
         let now = replication_now(self.now).monotonic;
         self.links.echoes.hear(heartbeat, now);
+        let own = self.place.region;
+        for report in heartbeat
+            .reports
+            .iter()
+            .filter(|report| report.stream.origin == own)
+        {
+            let name = (report.stream.shard, report.stream.placement);
+            let confirmations = &self.links.confirmations;
+            confirmations.note(name, heartbeat.origin, report.reached);
+        }
         let closes: Vec<_> = self.links.echoes.closes(heartbeat).collect();
         for (closed, close) in closes {
             if let Some(position) = position(closed.shard).filter(|_| closed.placement == stream.1)

@@ -10,6 +10,7 @@ use crate::{
     peer::{self, Me, Membership, Mesh},
     region_log::RegionLogs,
     server::{
+        confirmations::Confirmations,
         hlc_bound::HlcBound,
         methods::Call,
         peers::{Groups, Peers},
@@ -250,6 +251,7 @@ impl Node {
             logs,
             board: LinkBoard::default(),
             copies: self.home.copies.clone(),
+            confirmations: Confirmations::default(),
         }
     }
 
