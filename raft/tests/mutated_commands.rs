@@ -1,6 +1,8 @@
 //! Commands of both groups that somebody damaged: each is refused as unknown, which stops a node, or carried out or
 //! refused by the state machine; nothing panics, and what came of it is the same after a snapshot (I9).
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 #[path = "../../proto/tests/mutations/mod.rs"]
 mod mutations;
 

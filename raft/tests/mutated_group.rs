@@ -4,6 +4,8 @@
 //! Checksums keep most damage from the decoders; here each damaged part has the right one, as if it had been
 //! written so.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 #[path = "../../proto/tests/mutations/mod.rs"]
 mod mutations;
 
