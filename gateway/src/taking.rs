@@ -108,15 +108,14 @@ mod tests {
     use super::*;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
-        time::{Instant, timeout},
+        time::timeout,
     };
 
     const ANSWER_BYTES: usize = 1 << 10;
 
-    /// Writes an answer through 64 bytes to who takes a byte every so many seconds; how long that took.
-    async fn taken(every: Duration) -> Result<Duration, io::ErrorKind> {
+    /// Writes an answer through 64 bytes to who takes a byte every so many seconds.
+    async fn written(every: Duration) -> Result<(), io::ErrorKind> {
         let (ours, mut theirs) = duplex(64);
-        let start = Instant::now();
         let reading = tokio::spawn(async move {
             for _ in 0..ANSWER_BYTES {
                 sleep(every).await;
@@ -126,16 +125,17 @@ mod tests {
         let mut connection = Taking::new(ours);
         let written = connection.write_all(&[7; ANSWER_BYTES]).await;
         reading.abort();
-        written
-            .map(|()| start.elapsed())
-            .map_err(|error| error.kind())
+        written.map_err(|error| error.kind())
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_given_up_and_who_is_slow_is_not() {
-        let slowly = taken(TAKEN_WITHIN / 2).await.unwrap();
-        assert!(slowly > TAKEN_WITHIN * 100, "{slowly:?}");
-        assert_eq!(taken(TAKEN_WITHIN * 2).await, Err(io::ErrorKind::TimedOut));
+        // A thousand bytes, each after half of what one has: hours.
+        assert_eq!(written(TAKEN_WITHIN / 2).await, Ok(()));
+        assert_eq!(
+            written(TAKEN_WITHIN * 2).await,
+            Err(io::ErrorKind::TimedOut)
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,8 @@ use tokio::{
 
 /// What the system holds of an answer for a caller before that takes it, as little as it lets one have.
 const RECEIVED_BYTES: u32 = 4 << 10;
+/// How far the calls of one connection are apart: together they would be a crowd.
+const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// What a slow caller takes, and how often.
 const TAKEN_BYTES: usize = 512;
 const TAKEN_EVERY: Duration = Duration::from_millis(200);
@@ -61,11 +63,18 @@ impl Callers {
             0 => (self.grpc, pages::over_grpc()),
             _ => (self.http, pages::over_http()),
         };
-        let connection = self.runtime.block_on(ask(address, &asked))?;
+        let mut connection = self.runtime.block_on(connect(address))?;
         self.ports.insert(connection.local_addr()?.port());
         let taken = Arc::clone(&self.taken);
         let is_slow = number / 2 % 2 == 1;
         self.runtime.spawn(async move {
+            for piece in asked {
+                if connection.write_all(&piece).await.is_err() {
+                    // The gateway closed it.
+                    return;
+                }
+                sleep(ASKED_EVERY).await;
+            }
             if is_slow {
                 take(connection, &taken).await;
             } else {
@@ -102,13 +111,11 @@ impl Callers {
     }
 }
 
-async fn ask(address: SocketAddr, asked: &[u8]) -> Result<TcpStream> {
+async fn connect(address: SocketAddr) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(RECEIVED_BYTES)?;
     let connection = socket.connect(address).await;
-    let mut connection = connection.with_context(|| format!("connect to {address}"))?;
-    connection.write_all(asked).await.context("ask")?;
-    Ok(connection)
+    connection.with_context(|| format!("connect to {address}"))
 }
 
 async fn take(mut connection: TcpStream, taken: &AtomicU64) {

@@ -52,20 +52,22 @@ pub fn write(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// A lookup of all rows over HTTP.
-pub fn over_http() -> Vec<u8> {
+/// A lookup of all rows over HTTP, as it is sent.
+pub fn over_http() -> Vec<Vec<u8>> {
     let ids: Vec<usize> = (0..ROWS).collect();
     let body = json!({
         "project": PROJECT, "features": ["pages:text"], "rows": { "page_id": ids }, "deadline": "20s",
     });
     let body = body.to_string();
     let length = body.len();
-    format!("POST /v1/lookup HTTP/1.1\r\nhost: gateway\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    let request = format!(
+        "POST /v1/lookup HTTP/1.1\r\nhost: gateway\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    vec![request.into_bytes()]
 }
 
-/// Lookups over one connection of gRPC, whose windows are open.
-pub fn over_grpc() -> Vec<u8> {
+/// Lookups over one connection of gRPC, whose windows are open: what is sent for each.
+pub fn over_grpc() -> Vec<Vec<u8>> {
     let key = v1::KeyColumn {
         name: "page_id".into(),
         ints: (0..).take(ROWS_PER_CALL).collect(),
@@ -79,10 +81,9 @@ pub fn over_grpc() -> Vec<u8> {
         ..v1::LookupRequest::default()
     };
     let request = request.encode_to_vec();
-    let mut bytes = frames::opening();
-    for call in 0..CALLS {
-        let path = "/atoll.v1.FeatureService/Lookup";
-        bytes.extend(frames::call(2 * call + 1, path, &request));
-    }
-    bytes
+    let path = "/atoll.v1.FeatureService/Lookup";
+    let calls = (0..CALLS).map(|call| frames::call(2 * call + 1, path, &request));
+    let mut pieces: Vec<Vec<u8>> = calls.collect();
+    pieces[0].splice(..0, frames::opening());
+    pieces
 }

@@ -3,7 +3,7 @@
 
 use super::to_status;
 use crate::pace::{AT_LEAST, allowed, too_slow};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body, Incoming};
 use std::{
@@ -78,7 +78,7 @@ where
             Poll::Ready(frame) => {
                 if let Some(Ok(frame)) = &frame {
                     let data = frame.data_ref();
-                    self.received_bytes += data.map_or(0, Buf::remaining);
+                    self.received_bytes += data.map_or(0, Bytes::len);
                 }
                 Poll::Ready(
                     frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))),
