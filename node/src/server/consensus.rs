@@ -46,6 +46,8 @@ struct Shared<S: StateMachine> {
     member: Option<Group<S>>,
     newest: watch::Sender<Arc<S>>,
     told: Mutex<Told>,
+    /// Who is asked where none of those that vote answers.
+    informed: Mutex<BTreeMap<NodeId, Peer>>,
     mesh: Arc<Mesh>,
     outside: Outside,
 }
@@ -84,6 +86,7 @@ impl<S: StateMachine> Consensus<S> {
             member,
             newest: watch::Sender::new(state.unwrap_or_default()),
             told: Mutex::default(),
+            informed: Mutex::default(),
             mesh: Arc::clone(mesh),
             outside: Outside::new(network, id, GroupSettings::default().command_bytes()),
         }));
@@ -197,6 +200,14 @@ impl<S: StateMachine> Consensus<S> {
         }
     }
 
+    /// Takes who has the newest state that somebody has, vote or not: a node can start by it where none of
+    /// those that vote can be reached.
+    pub fn hear_of(&self, informed: &BTreeMap<NodeId, Peer>) {
+        let mut known = self.0.informed.lock();
+        *known = informed.clone();
+        known.remove(&self.0.me);
+    }
+
     /// Whether somebody is known who can be asked, or this node hears a leader itself.
     #[must_use]
     pub fn is_found(&self) -> bool {
@@ -285,6 +296,9 @@ impl<S: StateMachine> Consensus<S> {
             let voters = self.others();
             let asked = voters.iter().nth(turn % voters.len().max(1));
             let Some((node, peer)) = asked.filter(|_| !self.hears_leader()) else {
+                if voters.is_empty() {
+                    self.ask_informed().await;
+                }
                 sleep(LOOK_EVERY).await;
                 continue;
             };
@@ -298,9 +312,19 @@ impl<S: StateMachine> Consensus<S> {
             if failures > 2 * voters.len() {
                 // They may all have been replaced meanwhile: seeds know others.
                 self.lose();
+                self.ask_informed().await;
                 failures = 0;
             }
             sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Takes the newest state that those have who were named for it, each once.
+    async fn ask_informed(&self) {
+        let informed = std::mem::take(&mut *self.0.informed.lock());
+        for (node, peer) in informed {
+            self.0.mesh.hear(node, &peer.address);
+            self.ask(node).await;
         }
     }
 

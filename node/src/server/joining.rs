@@ -40,6 +40,9 @@ pub struct Directions {
     #[serde(default)]
     pub regions: usize,
     global: BTreeMap<NodeId, Peer>,
+    /// Nodes of the seed's region, which have the newest registry that the seed has.
+    #[serde(default)]
+    informed: BTreeMap<NodeId, Peer>,
     /// Nodes that know the region's group; empty where the seed knows none.
     regional: BTreeMap<NodeId, Peer>,
 }
@@ -49,6 +52,12 @@ impl Directions {
     #[must_use]
     pub fn global(&self) -> Told {
         told(&self.global)
+    }
+
+    /// Who can be asked for the registry where none of its voters answers.
+    #[must_use]
+    pub fn informed(&self) -> &BTreeMap<NodeId, Peer> {
+        &self.informed
     }
 
     /// Whom to ask for the region's group: its voters, or some of its nodes.
@@ -161,6 +170,7 @@ impl JoinDesk {
             cluster,
             regions: registry.regions.len(),
             global: self.global.voters(),
+            informed: self.rosters.neighbours(self.me.node),
             regional,
         })
     }

@@ -38,7 +38,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::disk::Disk;
 use tokio::{
     sync::{mpsc, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 /// How long the steps of a founding wait for the groups, which have one voter then.
@@ -47,6 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NO_CLUSTER: &str = "no cluster yet: atoll init …, or set cluster.seeds";
 /// How often seeds are asked, and what others found is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often seeds are asked again for a registry that nobody gives.
+const SEEK_EVERY: Duration = Duration::from_secs(1);
 
 /// Metadata could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -231,7 +233,9 @@ impl Start<'_> {
         if self.settings.cluster.seeds.is_empty() {
             return Err(MetadataError::NoSeeds);
         }
-        global.hear(self.ask_until_told().await.global());
+        let directions = self.ask_until_told().await;
+        global.hear_of(directions.informed());
+        global.hear(directions.global());
         Ok(())
     }
 
@@ -241,10 +245,19 @@ impl Start<'_> {
         if states.borrow().founding.is_none() {
             self.wait_for("the cluster's metadata has not reached this node yet".into());
         }
-        let founded = states
-            .wait_for(|registry| registry.founding.is_some())
-            .await;
-        Arc::clone(&founded.expect("its sender lives in the group at hand"))
+        loop {
+            let founded = states.wait_for(|registry| registry.founding.is_some());
+            if let Ok(founded) = timeout(SEEK_EVERY, founded).await {
+                return Arc::clone(&founded.expect("its sender lives in the group at hand"));
+            }
+            // Those that were named may be gone by now.
+            if !global.is_found()
+                && let Ok(directions) = ask_seeds(self.settings, self.components, self.me).await
+            {
+                global.hear_of(directions.informed());
+                global.hear(directions.global());
+            }
+        }
     }
 
     /// The region of this node and the number of its group, which this node founds where it is the

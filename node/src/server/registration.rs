@@ -147,6 +147,7 @@ pub async fn seek(
         }
         match ask_seeds(&settings, &components, &me).await {
             Ok(directions) => {
+                global.hear_of(directions.informed());
                 global.hear(directions.global());
                 regional.hear(directions.regional());
             }

@@ -75,13 +75,15 @@ impl Roster {
     #[must_use]
     pub fn named(&self) -> BTreeMap<NodeId, Peer> {
         let others = self.members.values().filter(|member| !member.voter);
-        let peer = |member: &Arc<Member>| {
-            let address = member.addresses.peer.clone();
-            let place = member.zone.clone();
-            (member.node, Peer { address, place })
-        };
-        self.voters().chain(others).take(NAMED).map(peer).collect()
+        let some = self.voters().chain(others).take(NAMED);
+        some.map(|member| peer(member)).collect()
     }
+}
+
+fn peer(member: &Member) -> (NodeId, Peer) {
+    let address = member.addresses.peer.clone();
+    let place = member.zone.clone();
+    (member.node, Peer { address, place })
 }
 
 /// The rosters that this node knows. Clones are one.
@@ -132,6 +134,16 @@ impl Rosters {
             let member = roster.members.get(&node)?;
             Some((roster.region, Arc::clone(member)))
         })
+    }
+
+    /// Some nodes of this region: this one, and others.
+    #[must_use]
+    pub fn neighbours(&self, me: NodeId) -> BTreeMap<NodeId, Peer> {
+        let own = self.own();
+        let all = own.iter().flat_map(|roster| roster.members.values());
+        let (own, others): (Vec<_>, Vec<_>) = all.partition(|member| member.node == me);
+        let some = own.into_iter().chain(others).take(NAMED);
+        some.map(|member| peer(member)).collect()
     }
 
     /// Whether there is no region of which nothing is known.

@@ -1,5 +1,6 @@
 //! Regions a, b and c on loopback: in each two nodes that hold two copies of each shard, and a gateway that
-//! votes and holds none. Nodes of b and c know nobody but nodes of a when they start.
+//! votes and holds none. Nodes of b know nobody but nodes of a when they start; those of c know their own
+//! as well, so that one can be started anew where all others are gone.
 
 use super::{
     client,
@@ -56,7 +57,10 @@ impl Cluster {
             .collect();
         let regions = REGIONS.iter().zip(&ports).map(|(region, own)| Region {
             nodes: (0..NODES)
-                .map(|node| serve(dir.path(), (region, node), own[node], &ports[0]))
+                .map(|node| {
+                    let seeds = seeds(region, &ports[0], own);
+                    serve(dir.path(), (region, node), own[node], &seeds)
+                })
                 .collect(),
             ports: own.clone(),
         });
@@ -113,16 +117,17 @@ impl Cluster {
 
     /// Starts all nodes of a region anew that were killed.
     pub fn restart_region(&mut self, region: usize) {
-        let seeds = self.regions[0].ports.clone();
-        let Region { nodes, ports } = &mut self.regions[region];
-        for (node, process) in nodes.iter_mut().enumerate() {
-            *process = serve(
-                self.dir.path(),
-                (REGIONS[region], node),
-                ports[node],
-                &seeds,
-            );
+        for node in 0..NODES {
+            self.restart(region, node);
         }
+    }
+
+    /// Starts a node anew that was killed.
+    pub fn restart(&mut self, region: usize, node: usize) {
+        let (name, first) = (REGIONS[region], self.regions[0].ports.clone());
+        let Region { nodes, ports } = &mut self.regions[region];
+        let seeds = seeds(name, &first, ports);
+        nodes[node] = serve(self.dir.path(), (name, node), ports[node], &seeds);
     }
 
     /// Takes a process away.
@@ -176,6 +181,13 @@ impl Cluster {
         let (status, text) = client::get(self.http(region), path).expect("an answer");
         assert_eq!(status, 200, "{text}");
         serde_json::from_str(&text).unwrap()
+    }
+}
+
+fn seeds(region: &str, first: &[u16], own: &[u16]) -> Vec<u16> {
+    match region {
+        "c" => [first, own].concat(),
+        _ => first.to_vec(),
     }
 }
 

@@ -156,6 +156,11 @@ fn regions_share_definitions_and_go_on_without_each_other() {
     });
     write_and_read(&cluster, c, 4);
 
+    // Nor does a node that starts anew need others than those of its region.
+    cluster.restart(c, 0);
+    cluster.wait_until_whole(c);
+    write_and_read(&cluster, c, 5);
+
     // What comes back has what was defined meanwhile, and all go on together.
     cluster.restart_region(a);
     cluster.restart_region(b);
@@ -166,6 +171,6 @@ fn regions_share_definitions_and_go_on_without_each_other() {
     for region in [a, b] {
         cluster.wait_until_whole(region);
         wait_for_view(&cluster, region, "third");
-        write_and_read(&cluster, region, 5);
+        write_and_read(&cluster, region, 6);
     }
 }

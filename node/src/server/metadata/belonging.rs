@@ -110,6 +110,7 @@ impl Start<'_> {
             Some(global) => global,
             None => self.global(Some(directions.regions), beginning).await?,
         };
+        global.hear_of(directions.informed());
         global.hear(directions.global());
         Ok(global)
     }
