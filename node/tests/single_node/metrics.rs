@@ -43,6 +43,9 @@ views: [{ name: state, entity: thing, features: [{ name: a, type: int64, default
         r#"atoll_shard_role{role="primary"} 68"#,
         r#"atoll_shard_role{role="stopped"} 0"#,
         "atoll_in_sync_copies 1",
+        r#"atoll_replication_staleness_seconds{origin="local"} "#,
+        "# TYPE atoll_replication_link_state gauge",
+        "atoll_replication_outbox_bytes 0",
         "atoll_build_info",
     ] {
         let stands = text.lines().any(|own| own.starts_with(line));
