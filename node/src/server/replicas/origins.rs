@@ -120,9 +120,10 @@ views:
         };
         let mut requests = vec![founding(regions), apply];
         for (region, states) in lives {
-            let mut from = RegionState::Active;
-            for to in *states {
-                let (region, to) = (RegionId(*region), *to);
+            // A region of several begins as joining.
+            let mut from = RegionState::Joining;
+            for to in [&[RegionState::Active], *states].concat() {
+                let region = RegionId(*region);
                 requests.push(Request::SetRegionState { region, from, to });
                 from = to;
             }

@@ -54,7 +54,7 @@ fn registry() -> Registry {
         },
         Request::SetRegionState {
             region: AP,
-            from: regions::RegionState::Active,
+            from: regions::RegionState::Joining,
             to: regions::RegionState::Lost,
         },
     ] {
