@@ -183,7 +183,7 @@ async fn messages_beyond_limits(port: u16) {
 
     // A group in a group in a group of a field that nobody knows.
     let mut calls = calls.ready().await.unwrap();
-    let nested = vec![0xfb_u8, 0x01].repeat(500_000);
+    let nested = [0xfb_u8, 0x01].repeat(500_000);
     let (answer, mut sending) = calls.send_request(request(LOOKUP), false).unwrap();
     let mut body = vec![0];
     body.extend(u32::try_from(nested.len()).unwrap().to_be_bytes());
