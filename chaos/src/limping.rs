@@ -226,7 +226,7 @@ impl Limping {
             .tell(format!("{seconds:6.1} s  {}", bout.title));
         let figures = Figures::of("writes", self.load.writes(bout.before, bout.begun));
         self.findings.tell(format!("          before: {figures}"));
-        for (when, from, to) in bout.since_its_begin() {
+        for (when, from, to) in bout.while_and_after() {
             let figures = Figures::of("writes", self.load.writes(from, to));
             let gap = self.load.longest_gap(from, to);
             self.findings
@@ -245,7 +245,7 @@ impl Limping {
         let Bout {
             title, name, left, ..
         } = bout;
-        for (_, from, to) in bout.since_its_begin() {
+        for (_, from, to) in bout.while_and_after() {
             let gap = self.load.longest_gap(from, to);
             if gap.length > GAP_LIMIT {
                 let violated = format!("{title}: no write of some shard for {gap}");
@@ -273,7 +273,7 @@ impl Limping {
 }
 
 impl Bout {
-    fn since_its_begin(&self) -> [(&'static str, Micros, Micros); 2] {
+    fn while_and_after(&self) -> [(&'static str, Micros, Micros); 2] {
         [
             ("while", self.begun, self.ended),
             ("after", self.ended, self.over),

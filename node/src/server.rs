@@ -9,6 +9,7 @@ mod frames;
 mod methods;
 mod peers;
 
+mod audits;
 mod clocks;
 mod confirmations;
 mod consensus;

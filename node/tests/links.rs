@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 mod links {
+    mod storms;
     mod streams;
 
     #[path = "../kafka/broker.rs"]

@@ -112,6 +112,7 @@ const ENDPOINTS: &[Endpoint] = &[
     grpc("/atoll.v1.AdminService/Shards", Everywhere(See)),
     grpc("/atoll.v1.AdminService/ListRegions", Everywhere(See)),
     grpc("/atoll.v1.AdminService/Lag", Everywhere(See)),
+    grpc("/atoll.v1.AdminService/Audit", Everywhere(Administer)),
     kept("/atoll.v1.AdminService/Recover", Everywhere(Administer)),
     kept("/atoll.v1.AdminService/DrainNode", Everywhere(Administer)),
     kept("/atoll.v1.AdminService/RemoveNode", Everywhere(Administer)),

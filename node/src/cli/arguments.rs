@@ -1,12 +1,13 @@
 //! What can be typed: the global flags and the commands.
 
 use super::{
-    apply::ApplyArguments, audit_log::AuditLogArguments, debug::DebugArguments,
-    delete::DeleteArguments, demo::DemoArguments, export_rows::ExportArguments, get::GetArguments,
-    import::ImportArguments, init::InitArguments, lag::LagArguments, load::LoadArguments,
-    node::NodeArguments, plan::PlanArguments, quota::QuotaArguments, recover::RecoverArguments,
-    region::RegionArguments, registry::RegistryArguments, serve::ServeArguments,
-    shards::ShardsArguments, status::StatusArguments, token::TokenArguments, write::WriteArguments,
+    apply::ApplyArguments, audit::AuditArguments, audit_log::AuditLogArguments,
+    debug::DebugArguments, delete::DeleteArguments, demo::DemoArguments,
+    export_rows::ExportArguments, get::GetArguments, import::ImportArguments, init::InitArguments,
+    lag::LagArguments, load::LoadArguments, node::NodeArguments, plan::PlanArguments,
+    quota::QuotaArguments, recover::RecoverArguments, region::RegionArguments,
+    registry::RegistryArguments, serve::ServeArguments, shards::ShardsArguments,
+    status::StatusArguments, token::TokenArguments, write::WriteArguments,
 };
 use crate::client::gateway::GatewayAddress;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -147,6 +148,8 @@ pub enum Command {
     Shards(ShardsArguments),
     /// How far reads can be behind each region
     Lag(LagArguments),
+    /// Whether all replicas of all regions have the same rows
+    Audit(AuditArguments),
     /// Go on without what no copy holds any more
     Recover(RecoverArguments),
     /// Who may call, and which nodes may join

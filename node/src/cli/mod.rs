@@ -36,7 +36,8 @@ pub mod region;
 pub mod shards;
 pub mod status;
 
-pub mod audit_log;
+pub mod audit;
+mod audit_log;
 pub mod quota;
 pub mod token;
 

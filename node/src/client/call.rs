@@ -78,6 +78,8 @@ calls! {
     shards: admin(ShardsRequest) -> ShardsResponse;
     /// The regions, and their gateways.
     list_regions: admin(ListRegionsRequest) -> ListRegionsResponse;
+    /// Whether all replicas have the same rows.
+    audit: admin(AuditRequest) -> AuditResponse;
     /// How far reads can be behind each region.
     lag: admin(LagRequest) -> LagResponse;
     /// Goes on without what no copy holds any more.

@@ -375,6 +375,13 @@ impl AdminService for Service {
         Err(Status::unimplemented("not part of these tests"))
     }
 
+    async fn audit(
+        &self,
+        _: Request<v1::AuditRequest>,
+    ) -> Result<Response<v1::AuditResponse>, Status> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
     async fn lag(&self, _: Request<v1::LagRequest>) -> Result<Response<v1::LagResponse>, Status> {
         Err(Status::unimplemented("not part of these tests"))
     }

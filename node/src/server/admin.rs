@@ -19,9 +19,9 @@ pub mod tokens;
 mod warnings;
 
 use super::{
-    clocks::Clocks, consensus::Consensus, definitions::Published, diagnosis::Diagnosis,
-    global::Global, gossip::liveness::Liveness, region::RegionView, rosters::Rosters,
-    shards::Board, trail::TrailFile,
+    audits::Audits, clocks::Clocks, consensus::Consensus, definitions::Published,
+    diagnosis::Diagnosis, global::Global, gossip::liveness::Liveness, region::RegionView,
+    rosters::Rosters, shards::Board, trail::TrailFile,
 };
 use crate::components::Clock;
 use counts::Counts;
@@ -74,6 +74,8 @@ pub struct Admin {
     pub clocks: Clocks,
     /// How far replicas are.
     pub positions: Positions,
+    /// Compares replicas of all regions.
+    pub audits: Audits,
     /// How far they can be behind each region.
     pub lags: Lags,
     /// The cluster's tokens.
@@ -161,6 +163,13 @@ impl AdminService for Admin {
         _: Request<v1::ListRegionsRequest>,
     ) -> Result<Response<v1::ListRegionsResponse>, Status> {
         Ok(Response::new(self.all_regions()))
+    }
+
+    async fn audit(
+        &self,
+        _: Request<v1::AuditRequest>,
+    ) -> Result<Response<v1::AuditResponse>, Status> {
+        Ok(Response::new(self.audits.run().await))
     }
 
     async fn lag(

@@ -34,6 +34,8 @@ pub enum Call {
     Lag = 16,
     /// Which regions hold entries of streams that the callee leads.
     Confirmations = 17,
+    /// One number for the rows of a shard that the callee holds.
+    Digest = 18,
     /// Papers for a node that joins with a token; also of a caller without a cluster.
     Enrol = 20,
     /// New papers for the node that calls.
@@ -71,6 +73,7 @@ impl Call {
             Self::Rosters,
             Self::Lag,
             Self::Confirmations,
+            Self::Digest,
             Self::Enrol,
             Self::Renew,
             Self::Authority,
@@ -98,6 +101,7 @@ impl Call {
             | Self::Rosters
             | Self::Lag
             | Self::Confirmations
+            | Self::Digest
             | Self::Renew
             | Self::Authority => false,
         }

@@ -133,6 +133,7 @@ async fn run(
         board: held.board.clone(),
         store: Arc::clone(&held.store),
         liveness,
+        audits: held.offer_audits(&rosters, components.place),
         rosters,
         positions,
         lags: held.offer_lag(&global, &components),

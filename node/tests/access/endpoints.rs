@@ -109,6 +109,7 @@ fn grpc_body(path: &str, project: &str) -> (Names, Vec<u8>) {
         | "Status"
         | "Shards"
         | "Lag"
+        | "Audit"
         | "AuditLog"
         | "Diagnose"
         | "ListQuotas"

@@ -33,7 +33,7 @@ fn over_kafka(brokers: &[Broker]) -> String {
     format!("[cluster]\nname = \"lab\"\nshards = 8\ntransport = \"kafka\"\n{regions}")
 }
 
-fn directly() -> String {
+pub fn directly() -> String {
     let regions = REGIONS.map(|region| format!("[[region]]\nname = \"{region}\"\n"));
     format!(
         "[cluster]\nname = \"lab\"\nshards = 8\ntransport = \"direct\"\n{}",
@@ -41,7 +41,7 @@ fn directly() -> String {
     )
 }
 
-fn start(settings: &str) -> Cluster {
+pub fn start(settings: &str) -> Cluster {
     let cluster = Cluster::founded_as(settings);
     // Voters of other regions are still being added, and leaders may change.
     wait_for("the definitions to be applied", || {

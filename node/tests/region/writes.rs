@@ -63,6 +63,15 @@ fn status(cluster: &Cluster, node: usize) -> Json {
     cluster.command(node, &["status"])
 }
 
+/// Ends a load with whoever waits for it.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_killed_primary_makes_writes_slower_and_a_repeat_at_its_successor_gets_the_first_answer() {
     let cluster = Cluster::start();
@@ -82,6 +91,8 @@ fn a_killed_primary_makes_writes_slower_and_a_repeat_at_its_successor_gets_the_f
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let done = thread::scope(|scope| {
         let load = scope.spawn(|| load(&cluster, [1, 2], &stop, &answered));
+        // Should this one end by a surprise, the load must not go on for ever.
+        let _ended = Ended(&stop);
         let more = |count: usize| {
             let goal = answered.load(Ordering::Relaxed) + count;
             wait_for("writes", || {
@@ -89,6 +100,10 @@ fn a_killed_primary_makes_writes_slower_and_a_repeat_at_its_successor_gets_the_f
             });
         };
         more(50);
+        // On a busy machine a copy may have left; without it the killed one would be the last.
+        wait_for("every copy to be in sync", || {
+            (status(&cluster, 1)["shards_under_replicated"] == 0).then_some(())
+        });
         cluster.signal(0, Signal::KILL);
         wait_for("the killed node to be missed", || {
             let status = status(&cluster, 1);

@@ -6,6 +6,7 @@ use super::{
     client,
     process::{Process, atoll, free_ports, wait_for},
 };
+use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 use std::{
     fs::{self, File},
@@ -158,6 +159,20 @@ impl Cluster {
             .collect()
     }
 
+    /// Whether `atoll audit`, asked at a region's gateway, finds all replicas of all regions equal, and what it says.
+    #[allow(
+        dead_code,
+        reason = "tests of the metadata write nothing that could differ"
+    )]
+    pub fn audit(&self, region: usize) -> (bool, String) {
+        let output = atoll()
+            .args(["audit", "--gateway", &self.grpc(region)])
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    }
+
     /// Applies definitions through a region's gateway: the status and the answer.
     pub fn apply(&self, region: usize, text: &str) -> (u16, Json) {
         self.try_apply(region, text).expect("an answer")
@@ -167,6 +182,21 @@ impl Cluster {
     pub fn try_apply(&self, region: usize, text: &str) -> Option<(u16, Json)> {
         let body = json!({ "files": [{ "name": "lab.yaml", "text": text }] });
         let path = "/v1/registry/apply";
+        client::post(self.http(region), path, &body.to_string())
+    }
+
+    /// Sends a signal to a process.
+    #[allow(
+        dead_code,
+        reason = "tests of the metadata take processes away for good"
+    )]
+    pub fn signal(&self, region: usize, node: usize, signal: Signal) {
+        self.regions[region].nodes[node].signal(signal);
+    }
+
+    /// The same as [`Cluster::post`], or nothing where the gateway does not answer.
+    #[allow(dead_code, reason = "tests of the metadata need an answer")]
+    pub fn try_post(&self, region: usize, path: &str, body: &Json) -> Option<(u16, Json)> {
         client::post(self.http(region), path, &body.to_string())
     }
 

@@ -6,6 +6,7 @@ use crate::{
     peer::{Me, Mesh},
     server::{
         admin::lags::Lags,
+        audits::Audits,
         confirmations::{ConfirmationDesk, Confirmations},
         fetch::{OwnShards, TakenFetches},
         global::Global,
@@ -143,6 +144,15 @@ fn send_snapshots(
 }
 
 impl Held {
+    /// Lets other nodes compare their rows with this node's, and this one theirs.
+    pub(super) fn offer_audits(&self, rosters: &Rosters, place: Blocking) -> Audits {
+        let rows = (Arc::clone(&self.store), self.own.clone());
+        let around = (self.region.clone(), rosters.clone());
+        let audits = Audits::new(rows, around, Arc::clone(&self.mesh), place);
+        self.peers.offer(Call::Digest, Arc::new(audits.clone()));
+        audits
+    }
+
     /// Lets other nodes ask how far this node can be behind each region, and this one ask them.
     pub(super) fn offer_lag(&self, global: &Global, components: &Components) -> Lags {
         let regions = (self.region.id(), global.catalogs());
