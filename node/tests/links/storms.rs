@@ -85,17 +85,24 @@ fn after_kills_under_load_all_regions_have_the_same_rows() {
         println!("phase {phase}: {accepted} rows accepted");
         assert!(accepted > 0);
     }
+    // A node that was the last in sync on a busy machine has what was acknowledged: all come back.
+    cluster.kill(0, 0);
+    cluster.restart(0, 0);
     cluster.kill_region(1);
     cluster.restart_region(1);
-    cluster.wait_until_whole(1);
+    for region in 0..REGIONS.len() {
+        cluster.wait_until_whole(region);
+    }
     for region in [1, 2] {
+        // What was cut off catches up first.
+        let looked = (0..5).map(|_| cluster.audit(region));
         let mut said = String::new();
-        wait_for("an audit that finds all equal", || {
-            let (equal, text) = cluster.audit(region);
+        let found = looked.into_iter().find(|(equal, text)| {
             assert!(!text.contains("shards differ"), "{text}");
-            said = text;
-            equal.then_some(())
+            said.clone_from(text);
+            *equal
         });
+        assert!(found.is_some(), "{said}");
         println!("{said}");
     }
 }
