@@ -100,10 +100,6 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Taking<C> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the time that a test's runtime makes up is what it judges by"
-)]
 mod tests {
     use super::*;
     use tokio::{

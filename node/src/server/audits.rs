@@ -166,7 +166,7 @@ impl Audits {
                 Ok(Answer::Digest(digest)) => drop(digests.insert(holder, digest)),
                 Ok(Answer::NotHere) => {}
                 Ok(Answer::Refused(why)) | Err(why) => {
-                    silent.push(format!("{}: {why}", holder.name))
+                    silent.push(format!("{}: {why}", holder.name));
                 }
             }
         }

@@ -20,12 +20,16 @@ use crate::{
         rosters::Rosters,
         running::Background,
         scans::TakenScans,
-        shards::{self, Board, Driver, Input, Outbox, Pace, Parts, Place, Proposed, SnapshotOrder},
+        shards::{
+            self, Board, Driver, Input, LinkParts, Outbox, Pace, Parts, Place, Proposed,
+            SnapshotOrder,
+        },
         snapshots::{self, Progress},
         streams::Streams,
     },
     settings::NodeSettings,
 };
+use proto::id::RegionId;
 use raft::{group::Blocking, placement::Placement};
 use std::sync::Arc;
 use store::Store;
@@ -69,10 +73,9 @@ pub(super) async fn hold_shards(
     let (proposals, proposed) = mpsc::unbounded_channel();
     let way = (&mesh, &peers, &inputs);
     let orders = send_snapshots(components.place, way, &progress, background);
-    let wires = Wires::open(own, &me, (global, rosters)).await?;
-    let (board, confirmations) = (Board::default(), confirmations(&peers));
-    let (placed, known) = ((&me, groups.region), (global, &inputs));
-    let links = wires.parts(own, placed, known, &confirmations);
+    let around = (global, rosters, &inputs);
+    let (wires, links, confirmations) = wire(own, (&me, &peers), groups.region, around).await?;
+    let board = Board::default();
     let driver = Driver::new(Parts {
         place: Place {
             region: groups.region,
@@ -98,8 +101,7 @@ pub(super) async fn hold_shards(
     let end = run(driver, (inputs.clone(), queue), components, background);
     background.keep_store(Arc::clone(&store), board.clone(), components.place);
     let regional = place(components, groups, (&me, &mesh, &inputs), &leaving);
-    let streams = regional.streams.clone();
-    let placements = follow_region(regional, &peers, proposed, background);
+    let (streams, placements) = follow_region(regional, &peers, proposed, background);
     let own = offer_reads(own, (&me, &peers), (&store, &board), global);
     let name = settings.node.region.to_string();
     let region = RegionView::new(me.node, groups.region, name, placements);
@@ -119,6 +121,19 @@ pub(super) async fn hold_shards(
         streams,
         confirmations,
     })
+}
+
+/// This node's way to other regions, what the shards' links are made of, and what others confirm of them.
+async fn wire(
+    own: (&NodeSettings, &Components),
+    (me, peers): (&Me, &Peers),
+    region: RegionId,
+    (global, rosters, inputs): (&Global, &Rosters, &mpsc::Sender<Input>),
+) -> Result<(Wires, LinkParts, Confirmations), StartError> {
+    let confirmations = confirmations(peers);
+    let wires = Wires::open(own, me, (global, rosters)).await?;
+    let links = wires.parts(own, (me, region), (global, inputs), &confirmations);
+    Ok((wires, links, confirmations))
 }
 
 /// What other regions confirm; gateways of other nodes may ask for it.
@@ -246,8 +261,9 @@ fn follow_region(
     peers: &Peers,
     proposed: mpsc::UnboundedReceiver<Proposed>,
     background: &mut Background,
-) -> watch::Receiver<Arc<Placement>> {
+) -> (Streams, watch::Receiver<Arc<Placement>>) {
     let (reporters, reports) = mpsc::channel(REPORTS_QUEUED);
     peers.send_reports_to(reporters);
-    regional.start(proposed, reports, background)
+    let streams = regional.streams.clone();
+    (streams, regional.start(proposed, reports, background))
 }
