@@ -17,7 +17,10 @@ use futures::{
     future::join_all,
     stream::{self, StreamExt},
 };
-use proto::id::{NodeId, ShardId};
+use proto::{
+    id::{NodeId, ShardId},
+    token::Reached,
+};
 use raft::{
     group::Blocking,
     registry::region::{Region, RegionState},
@@ -260,21 +263,49 @@ fn judge(
         return (Open, silent.join("; "));
     }
     if !comparable {
-        return (
-            Open,
-            "its replicas are not equally far: streams still flow".into(),
-        );
+        let why = format!("its replicas are not equally far: {}", apart(digests));
+        return (Open, why);
     }
     (Equal, String::new())
+}
+
+/// The first stream in which replicas are not equally far, and where each is.
+fn apart(digests: &BTreeMap<Holder, Digest>) -> String {
+    let reached = |digest: &Digest, stream| {
+        let mut streams = digest.streams.iter();
+        let found = streams.find(|(origin, placement, _)| (*origin, *placement) == stream);
+        found.map_or_else(Reached::default, |(.., reached)| *reached)
+    };
+    let all = digests.values().flat_map(|digest| &digest.streams);
+    let mut streams: Vec<_> = all
+        .map(|(origin, placement, _)| (*origin, *placement))
+        .collect();
+    streams.sort_unstable();
+    streams.dedup();
+    for stream in streams {
+        let at: Vec<_> = digests
+            .iter()
+            .map(|(holder, digest)| (&holder.name, reached(digest, stream)))
+            .collect();
+        if at.windows(2).any(|two| two[0].1 != two[1].1) {
+            let of = |(name, reached): &(&String, Reached)| {
+                format!("{name} {}/{}", reached.incarnation.0, reached.sequence.0)
+            };
+            let at: Vec<String> = at.iter().map(of).collect();
+            return format!(
+                "of what region {} wrote they have {}",
+                stream.0,
+                at.join(", ")
+            );
+        }
+    }
+    "their definitions are of different revisions".into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::{
-        id::{Incarnation, PlacementId, RegionId, Revision, Sequence},
-        token::Reached,
-    };
+    use proto::id::{Incarnation, PlacementId, RegionId, Revision, Sequence};
     use v1::AuditVerdict::{Different, Equal, Open};
 
     fn digest(sequence: u64, hash: u64) -> Digest {

@@ -83,6 +83,7 @@ impl RegionLogs for DirectLogs {
             hints: BTreeMap::new(),
             asked: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            last_session: 0,
             turns: 0,
         };
         self.runtime.spawn(follower.run(tells));
@@ -93,6 +94,23 @@ impl RegionLogs for DirectLogs {
     fn write(&self, _: PlacementId) {}
 
     fn end(&self, _: Option<Box<dyn LogWriter>>) {}
+}
+
+/// One session with a node: a later one with the same node knows nothing of what this one was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Session {
+    address: String,
+    number: u64,
+}
+
+impl Session {
+    /// None at all.
+    const fn none() -> Self {
+        Self {
+            address: String::new(),
+            number: 0,
+        }
+    }
 }
 
 /// What a session says of itself.
@@ -106,20 +124,22 @@ struct Follower {
     origin: RegionId,
     placement: PlacementId,
     book: OrderBook,
-    told: mpsc::Sender<(String, Told)>,
+    told: mpsc::Sender<(Session, Told)>,
     /// Where each shard goes on.
     wanted: BTreeMap<ShardId, From>,
     paused: BTreeSet<ShardId>,
     /// Who is said to lead it.
     hints: BTreeMap<ShardId, String>,
-    /// Whom each shard was asked of last, and when.
-    asked: BTreeMap<ShardId, (String, Duration)>,
-    sessions: BTreeMap<String, mpsc::Sender<Ask>>,
+    /// In which session each shard was asked for last, and when.
+    asked: BTreeMap<ShardId, (Session, Duration)>,
+    /// By address; the number is that of the session.
+    sessions: BTreeMap<String, (u64, mpsc::Sender<Ask>)>,
+    last_session: u64,
     turns: usize,
 }
 
 impl Follower {
-    async fn run(mut self, mut tells: mpsc::Receiver<(String, Told)>) {
+    async fn run(mut self, mut tells: mpsc::Receiver<(Session, Told)>) {
         let load = Load::default();
         loop {
             let Some(orders) = self.book.take() else {
@@ -133,8 +153,8 @@ impl Follower {
             let (mut arrived, mut bytes) = (Vec::new(), 0);
             let first = timeout(LOOK_EVERY, tells.recv()).await.ok().flatten();
             let mut next = first;
-            while let Some((address, told)) = next {
-                bytes += self.hear(&address, told, &mut arrived);
+            while let Some((session, told)) = next {
+                bytes += self.hear(&session, told, &mut arrived);
                 next = (arrived.len() < BATCH)
                     .then(|| tells.try_recv().ok())
                     .flatten();
@@ -180,7 +200,7 @@ impl Follower {
 
     fn tell_all(&mut self, ask: Ask) {
         self.sessions
-            .retain(|_, session| session.try_send(ask).is_ok());
+            .retain(|_, (_, session)| session.try_send(ask).is_ok());
     }
 
     /// Asks for each shard that is asked for nowhere.
@@ -188,7 +208,7 @@ impl Follower {
         let now = self.logs.clock.now().monotonic;
         let is_asked = |shard: &ShardId| {
             let asked = self.asked.get(shard);
-            asked.is_some_and(|(address, _)| self.sessions.contains_key(address))
+            asked.is_some_and(|(session, _)| self.is_open(session))
         };
         let is_patient = |shard: &ShardId| {
             let asked = self.asked.get(shard);
@@ -222,38 +242,58 @@ impl Follower {
         }
     }
 
+    fn is_open(&self, session: &Session) -> bool {
+        let open = self.sessions.get(&session.address);
+        open.is_some_and(|(number, _)| *number == session.number)
+    }
+
     fn ask(&mut self, shard: ShardId, address: String, now: Duration) {
         let from = self.wanted[&shard];
         let paused = self.paused.contains(&shard);
-        let session = self.sessions.entry(address.clone()).or_insert_with(|| {
-            let (asks, asked) = mpsc::channel(ASKS);
-            let hello = Ask::Hello {
-                version: VERSION,
-                cluster: self.logs.cluster,
-                region: self.logs.own,
-                placement: self.placement,
-            };
-            let endpoint = Arc::clone(&self.logs.endpoint);
-            let told = self.told.clone();
-            tokio::spawn(session(endpoint, address.clone(), hello, asked, told));
-            asks
-        });
+        if !self.sessions.contains_key(&address) {
+            self.open(&address);
+        }
+        let (number, asks) = &self.sessions[&address];
+        let number = *number;
         // One whose questions are not taken is ended by its silence.
-        let mut sent = session.try_send(Ask::Read(shard, from)).is_ok();
+        let mut sent = asks.try_send(Ask::Read(shard, from)).is_ok();
         if paused {
-            sent &= session.try_send(Ask::Flow(shard, false)).is_ok();
+            sent &= asks.try_send(Ask::Flow(shard, false)).is_ok();
         }
         if sent {
-            self.asked.insert(shard, (address, now));
+            let session = Session { address, number };
+            self.asked.insert(shard, (session, now));
         }
     }
 
+    fn open(&mut self, address: &str) {
+        let (asks, asked) = mpsc::channel(ASKS);
+        let hello = Ask::Hello {
+            version: VERSION,
+            cluster: self.logs.cluster,
+            region: self.logs.own,
+            placement: self.placement,
+        };
+        self.last_session += 1;
+        let own = Session {
+            address: address.to_owned(),
+            number: self.last_session,
+        };
+        let endpoint = Arc::clone(&self.logs.endpoint);
+        tokio::spawn(session(endpoint, own, hello, asked, self.told.clone()));
+        self.sessions
+            .insert(address.to_owned(), (self.last_session, asks));
+    }
+
     /// Takes what a session said; gives the bytes that it holds.
-    fn hear(&mut self, address: &str, told: Told, arrived: &mut Vec<Arrived>) -> usize {
+    fn hear(&mut self, session: &Session, told: Told, arrived: &mut Vec<Arrived>) -> usize {
+        let address = &session.address;
         let frame = match told {
             Told::Frame(frame) => frame,
             Told::Ended(why) => {
-                self.sessions.remove(address);
+                if self.is_open(session) {
+                    self.sessions.remove(address);
+                }
                 arrived.push(Arrived::Trouble(format!("{address}: {why}")));
                 return 0;
             }
@@ -265,7 +305,7 @@ impl Follower {
                 position,
                 record,
             }) => {
-                if self.is_read_at(shard, address) {
+                if self.is_read_in(shard, session) {
                     self.wanted.insert(shard, From::Position(position));
                     arrived.push(Arrived::Record {
                         partition: Partition(shard.0),
@@ -278,7 +318,7 @@ impl Follower {
                 mut positions,
                 heartbeat,
             }) => {
-                positions.retain(|(shard, _)| self.is_read_at(*shard, address));
+                positions.retain(|(shard, _)| self.is_read_in(*shard, session));
                 for (shard, position) in &positions {
                     self.wanted.insert(*shard, From::Position(*position));
                 }
@@ -293,14 +333,14 @@ impl Follower {
                 }
             }
             Ok(Tell::Lost(shard)) => {
-                if self.is_read_at(shard, address) {
+                if self.is_read_in(shard, session) {
                     self.wanted.remove(&shard);
                     self.asked.remove(&shard);
                     arrived.push(Arrived::PositionLost(Partition(shard.0)));
                 }
             }
             Ok(Tell::Elsewhere(shard, leader)) => {
-                if self.is_read_at(shard, address) {
+                if self.is_read_in(shard, session) {
                     self.refer(shard, address, leader);
                 }
             }
@@ -309,10 +349,10 @@ impl Follower {
         bytes
     }
 
-    /// Whether what `address` says of a shard is what was asked for last.
-    fn is_read_at(&self, shard: ShardId, address: &str) -> bool {
+    /// Whether what `session` says of a shard is what was asked for last.
+    fn is_read_in(&self, shard: ShardId, session: &Session) -> bool {
         let asked = self.asked.get(&shard);
-        self.wanted.contains_key(&shard) && asked.is_some_and(|(at, _)| at == address)
+        self.wanted.contains_key(&shard) && asked.is_some_and(|(own, _)| own == session)
     }
 
     fn refer(&mut self, shard: ShardId, address: &str, leader: String) {
@@ -320,7 +360,7 @@ impl Follower {
         if leader.is_empty() || leader == address {
             // Nobody leads it now: patience.
             let at = asked.map_or(Duration::ZERO, |(_, at)| at);
-            self.asked.insert(shard, (String::new(), at));
+            self.asked.insert(shard, (Session::none(), at));
         } else {
             self.hints.insert(shard, leader);
         }
@@ -330,28 +370,28 @@ impl Follower {
 /// One session with one node, until it breaks.
 async fn session(
     endpoint: Arc<dyn LinkEndpoint>,
-    address: String,
+    own: Session,
     hello: Ask,
     asks: mpsc::Receiver<Ask>,
-    told: mpsc::Sender<(String, Told)>,
+    told: mpsc::Sender<(Session, Told)>,
 ) {
-    let ended = match endpoint.connect(&address).await {
-        Ok(connection) => speak(connection, &address, hello, asks, &told).await,
+    let ended = match endpoint.connect(&own.address).await {
+        Ok(connection) => speak(connection, &own, hello, asks, &told).await,
         Err(error) => Err(error),
     };
     let why = ended
         .err()
         .map_or_else(|| "it ended".into(), |error| error.to_string());
     // Nobody follows any more.
-    let _ = told.send((address, Told::Ended(why))).await;
+    let _ = told.send((own, Told::Ended(why))).await;
 }
 
 async fn speak(
     connection: Box<dyn Connection>,
-    address: &str,
+    own: &Session,
     hello: Ask,
     mut asks: mpsc::Receiver<Ask>,
-    told: &mpsc::Sender<(String, Told)>,
+    told: &mpsc::Sender<(Session, Told)>,
 ) -> io::Result<()> {
     let (read, mut write) = split(connection);
     let mut frames = Frames::new(read);
@@ -372,7 +412,7 @@ async fn speak(
     let reading = async {
         loop {
             let frame = timeout(SILENT, frames.next()).await??;
-            let frame = (address.to_owned(), Told::Frame(frame));
+            let frame = (own.clone(), Told::Frame(frame));
             if told.send(frame).await.is_err() {
                 return Ok(());
             }
