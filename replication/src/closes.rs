@@ -8,6 +8,7 @@ use crate::{context::Micros, link::passed_on};
 use proto::{
     hlc::Hlc,
     id::{Incarnation, PlacementId, Position, RegionId, Sequence},
+    token::Reached,
 };
 use std::collections::BTreeMap;
 
@@ -41,6 +42,17 @@ pub struct Round {
 }
 
 impl Round {
+    /// Through where it closes a stream; the beginning of one that it does not name.
+    #[must_use]
+    pub fn reached(&self, placement: PlacementId) -> Reached {
+        let mut heads = self.heads.iter();
+        let head = heads.find(|(other, ..)| *other == placement);
+        head.map_or_else(Reached::default, |(_, incarnation, sequence)| Reached {
+            incarnation: *incarnation,
+            sequence: *sequence,
+        })
+    }
+
     /// The closes that it makes once done.
     pub fn closes(&self) -> impl Iterator<Item = Close> + '_ {
         self.heads

@@ -21,10 +21,7 @@ use proto::{
     id::{NodeId, ShardId},
     token::Reached,
 };
-use raft::{
-    group::Blocking,
-    registry::region::{Region, RegionState},
-};
+use raft::group::Blocking;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::Store;
 use tokio::time::sleep;
@@ -128,14 +125,7 @@ impl Audits {
     fn regions(&self) -> Vec<String> {
         let catalog = self.own.catalog();
         let regions = catalog.registry().regions.values();
-        let holds = |region: &&Arc<Region>| {
-            let gone = matches!(
-                region.state,
-                RegionState::Lost | RegionState::Decommissioned
-            );
-            !gone
-        };
-        let holders = regions.filter(holds);
+        let holders = regions.filter(|region| !region.state.is_out());
         holders
             .map(|region| region.settings.name.to_string())
             .collect()

@@ -126,9 +126,11 @@ impl KafkaLogs {
 
 impl RegionLogs for KafkaLogs {
     fn partition(&self, region: RegionId, shard: ShardId) -> Partition {
-        let settings = self.settings(region);
-        let partitions = settings.map_or(1, |(_, settings)| settings.partitions.max(1));
-        Partition::of(shard, partitions)
+        // Asked for with every record: nothing is copied.
+        let catalog = self.catalogs.borrow();
+        let region = catalog.registry().regions.get(&region);
+        let kafka = region.and_then(|region| region.settings.kafka.as_ref());
+        Partition::of(shard, kafka.map_or(1, |kafka| kafka.partitions.max(1)))
     }
 
     fn read(&self, origin: RegionId, placement: PlacementId) -> Reading {

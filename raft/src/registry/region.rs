@@ -162,6 +162,12 @@ impl RegionState {
         }
     }
 
+    /// Whether nothing is expected of it any more: neither rows, nor answers, nor votes.
+    #[must_use]
+    pub const fn is_out(self) -> bool {
+        matches!(self, Self::Lost | Self::Decommissioned)
+    }
+
     /// Whether a region may go from this state to `next`.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {

@@ -6,11 +6,7 @@ use crate::{
     server::{methods::Call, states::StateRequest},
 };
 use proto::id::{NodeId, Revision};
-use raft::{
-    group::Peer,
-    placement::Member,
-    registry::region::{Region, RegionState},
-};
+use raft::{group::Peer, placement::Member, registry::region::Region};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -42,7 +38,7 @@ impl Growth {
         silent: &BTreeSet<NodeId>,
     ) -> Vec<(NodeId, Peer)> {
         let place = region.settings.name.to_string();
-        if is_gone(region.state) {
+        if region.state.is_out() {
             return Vec::new();
         }
         let Some(roster) = self.rosters.of(region.id) else {
@@ -81,7 +77,7 @@ impl Growth {
         };
         let roster = self.rosters.of(region.id);
         let is_unlisted = roster.is_some_and(|roster| !roster.members.contains_key(&node));
-        is_gone(region.state) || (is_unlisted && silent.contains(&node))
+        region.state.is_out() || (is_unlisted && silent.contains(&node))
     }
 
     /// Whether a node of another region answers.
@@ -98,16 +94,5 @@ impl Growth {
             .mesh
             .call(node, Class::Metadata, call, question, PROBE_WITHIN);
         asked.await.is_ok()
-    }
-}
-
-const fn is_gone(state: RegionState) -> bool {
-    match state {
-        RegionState::Lost | RegionState::Decommissioned => true,
-        RegionState::Joining
-        | RegionState::Active
-        | RegionState::Draining
-        | RegionState::Evacuated
-        | RegionState::Recovering => false,
     }
 }

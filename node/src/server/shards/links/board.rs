@@ -7,7 +7,6 @@ use proto::{
     hlc::Hlc,
     id::{PlacementId, Position, ShardId},
     link::{Heartbeat, HeldClose},
-    token::Reached,
 };
 use replication::{Micros, closes::Round};
 use std::{
@@ -113,12 +112,7 @@ impl LinkBoard {
         let led = shown.shards.get(&shard)?;
         let mut rounds = led.rounds.iter().rev();
         let (round, sent_at) = rounds.find(|(round, _)| round.position <= sent)?;
-        let mut heads = round.heads.iter();
-        let head = heads.find(|(other, ..)| *other == placement);
-        let reached = head.map_or_else(Reached::default, |(_, incarnation, sequence)| Reached {
-            incarnation: *incarnation,
-            sequence: *sequence,
-        });
+        let reached = round.reached(placement);
         let behind = u32::try_from(clock.saturating_sub(sent_at.0)).ok();
         // What a lost incarnation had acknowledged may come back from others: nothing is over yet.
         let (hlc, behind) = if led.is_reborn {

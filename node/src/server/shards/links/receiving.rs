@@ -194,7 +194,11 @@ impl Driver {
     /// Readers and writers end: other ones are begun for the streams that there are now.
     pub(super) fn forget_transports(&mut self) {
         self.links.incoming.clear();
-        self.links.outgoing.clear();
+        for outgoing in std::mem::take(&mut self.links.outgoing).into_values() {
+            if let Some(logs) = &self.links.logs {
+                logs.end(outgoing.writer);
+            }
+        }
     }
 
     /// Tells readers where partitions are to be read from.

@@ -147,13 +147,7 @@ impl Driver {
         }
         let placements: Vec<PlacementId> = links.sending.keys().copied().collect();
         for placement in placements {
-            let mut heads = round.heads.iter();
-            let head = heads.find(|(other, ..)| *other == placement);
-            let reached =
-                head.map_or_else(Reached::default, |(_, incarnation, sequence)| Reached {
-                    incarnation: *incarnation,
-                    sequence: *sequence,
-                });
+            let reached = round.reached(placement);
             let closed = OutboxEvent::Closed {
                 reached,
                 hlc: round.hlc,

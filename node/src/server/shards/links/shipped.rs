@@ -43,12 +43,14 @@ impl Driver {
         let now = replication_now(self.now).monotonic;
         self.holds
             .ships(self.writer.store(), (shard, placement), shipped.next());
+        // Where others read this log itself, there is nothing to go on with.
+        let mark = if self.links.is_shared() {
+            self.shipped(shard, placement, shipped, end)
+        } else {
+            end
+        };
         Sending {
-            outbox: Outbox::new(
-                Audience::All,
-                self.shipped(shard, placement, shipped, end),
-                end,
-            ),
+            outbox: Outbox::new(Audience::All, mark, end),
             read_through: shipped,
             shipped_through: shipped,
             logged_through: shipped,

@@ -1,7 +1,7 @@
 //! Which streams there are: by the regions of the cluster, and where views are held.
 
 use proto::id::{PlacementId, RegionId};
-use raft::registry::{Registry, region::RegionState, state::EVERYWHERE};
+use raft::registry::{Registry, state::EVERYWHERE};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The other regions that hold what is placed somewhere, for each placement that this region holds.
@@ -15,12 +15,7 @@ impl Streams {
     pub fn of(registry: &Registry, own: RegionId) -> Self {
         let speaks = |region: &RegionId| {
             let region = registry.regions.get(region);
-            region.is_some_and(|region| {
-                !matches!(
-                    region.state,
-                    RegionState::Lost | RegionState::Decommissioned
-                )
-            })
+            region.is_some_and(|region| !region.state.is_out())
         };
         let placements = registry.placements.keys().copied();
         let all = std::iter::once(EVERYWHERE).chain(placements);
